@@ -1,0 +1,271 @@
+"""Which videos a run works on, and what label lists say about them."""
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from pcan_extract.video import VIDEO_EXTENSIONS
+from pcan_pose.errors import DataError
+from pcan_pose.taxonomy import MA52, Taxonomy
+
+SPLITS = ("train", "val", "test")
+"""Splits that are recognised in the names of folders and of label lists."""
+
+_MA52_NAME = re.compile(r"(\d{4})_\d{2}_\d{4}")
+_MA52_TEST_NAME = re.compile(r"test\d{4}\.mp4")
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class VideoInput:
+    """One video to extract.
+
+    Args:
+        clip_id: Path below the folder that was given, without extension, with forward slashes.
+        path: The file, absolute.
+        source: Path below the folder that was given, with extension.
+        splits: Names of the splits that it belongs to.
+        label: Action, or None if unknown.
+        subject: Who is seen, or None if unknown.
+    """
+
+    clip_id: str
+    path: Path
+    source: str
+    splits: tuple[str, ...] = ()
+    label: int | None = None
+    subject: str | None = None
+
+
+@dataclass(frozen=True)
+class LabelList:
+    """A label list: the actions of the videos of one split.
+
+    Args:
+        path: The file.
+        split: The split's name.
+        labels: File name (or the last folders and file name) -> action; None where the list holds placeholders.
+    """
+
+    path: Path
+    split: str
+    labels: dict[str, int | None]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The videos of a run in their order, and what the user should know about them.
+
+    Args:
+        videos: The videos.
+        notices: Sentences to show.
+        absent: Files that a label list names and that were not found.
+        unlisted: Videos that no label list names, by source; empty if there are no lists.
+    """
+
+    videos: tuple[VideoInput, ...]
+    notices: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
+
+
+def find_inputs(paths: Sequence[Path], lists: Sequence[LabelList] = (), taxonomy: Taxonomy | None = None) -> Inputs:
+    """Return the videos under paths with the labels, splits and subjects that are known.
+
+    A folder is searched through all its folders for files with a video's extension, sorted by name; hidden files are
+    left out. Without lists, a video in a folder named train, val or test belongs to that split. With lists, label and
+    split go by file name; where the video's folder is named as one of the splits, only that split's list counts.
+
+    Args:
+        paths: Files and folders.
+        lists: Label lists, as `read_label_list` gives them.
+        taxonomy: The labels' tree; with MA-52's, the subject is read from names of its form.
+
+    Raises:
+        DataError: If a path is missing, a folder holds no video, two videos have one clip id, one video has two clip
+            ids, or lists contradict each other.
+    """
+    videos, notices = _discover(paths)
+    if lists:
+        videos, absent, unlisted = _attach(videos, lists)
+        notices += [
+            f"{entry.path}: all {len(entry.labels)} labels are 0, as in MA-52's test list: stored as unknown."
+            for entry in lists
+            if entry.labels and None in entry.labels.values()
+        ]
+        if absent:
+            notices.append(f"{_some(absent, 'file')} named in a label list not found.")
+        if unlisted:
+            notices.append(f"{_some(unlisted, 'video')} in no label list: extracted without label and split.")
+    else:
+        absent, unlisted = [], []
+        videos = [replace(v, splits=(v.path.parent.name,)) if v.path.parent.name in SPLITS else v for v in videos]
+        counts = {split: sum(split in video.splits for video in videos) for split in SPLITS}
+        if any(counts.values()):
+            text = ", ".join(f"{split} {count}" for split, count in counts.items() if count)
+            notices.append(f"splits taken from the folders' names: {text}.")
+    if taxonomy == MA52:
+        videos = [_with_subject(video) for video in videos]
+    return Inputs(tuple(videos), tuple(notices), tuple(absent), tuple(unlisted))
+
+
+def read_label_list(argument: str, taxonomy: Taxonomy) -> LabelList:
+    """Return a label list: lines of a file name and an action, as ``0003_01_0001.mp4 9``.
+
+    Args:
+        argument: The list's path, whose name starts with train, val or test; or ``SPLIT=PATH``.
+        taxonomy: The labels' tree.
+
+    Raises:
+        DataError: If the file cannot be read, its split is unknown, or lines are wrong; all of them are named.
+    """
+    split, _, rest = argument.rpartition("=")
+    if split and not Path(argument).exists():
+        path = Path(rest)
+    else:
+        path = Path(argument)
+        named = re.match(rf"({'|'.join(SPLITS)})(?![a-z])", path.name.lower())
+        split = named[1] if named else ""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise DataError(f"{path}: label list cannot be read ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: label list is not text in UTF-8.") from error
+    faults = []
+    if not split:
+        faults.append(f"{path}: the name does not say which split this is; write train={path}, or val=, or test=.")
+    labels: dict[str, int | None] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        name, _, label = line.strip().replace("\t", " ").rpartition(" ")
+        name = PurePosixPath(name.strip().replace("\\", "/")).as_posix()
+        if name == "." or not label.isdecimal():
+            faults.append(f"{path}:{number}: got {line.strip()!r}, expected a file name and an action ('a.mp4 9').")
+        elif int(label) >= taxonomy.num_actions:
+            faults.append(f"{path}:{number}: action {label} is not in {taxonomy.name}'s 0..{taxonomy.num_actions - 1}.")
+        elif name in labels:
+            faults.append(f"{path}:{number}: {name} is named twice.")
+        else:
+            labels[name] = int(label)
+    if not labels and not faults:
+        faults.append(f"{path}: label list without a line.")
+    if faults:
+        raise DataError(*_capped(faults))
+    if split == "test" and not any(labels.values()) and all(_MA52_TEST_NAME.fullmatch(name) for name in labels):
+        labels = dict.fromkeys(labels)
+    return LabelList(path, split, labels)
+
+
+def _discover(paths: Sequence[Path]) -> tuple[list[VideoInput], list[str]]:
+    """Return the videos under paths in their order, and notices."""
+    faults: list[str] = []
+    videos: list[VideoInput] = []
+    hidden = 0
+    for path in paths:
+        if path.is_dir():
+            found = sorted(_walk(path), key=lambda file: file.relative_to(path).as_posix())
+            visible = [file for file in found if not file.name.startswith(".")]
+            hidden += len(found) - len(visible)
+            if not visible:
+                faults.append(f"{path}: no video in this folder (looked for {', '.join(sorted(VIDEO_EXTENSIONS))}).")
+            videos += [_video(file, file.relative_to(path).as_posix()) for file in visible]
+        elif path.exists():
+            videos.append(_video(path, path.name))
+        else:
+            faults.append(f"{path}: no such file or folder.")
+    # The same argument twice, or a folder and a file in it, name the same clip: that is one clip.
+    videos = list(dict.fromkeys(videos))
+    faults += _collisions(videos)
+    if faults:
+        raise DataError(*_capped(faults))
+    return videos, [f"{hidden} hidden video files left out."] if hidden else []
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    seen = {os.path.realpath(folder)}
+    for root, folders, names in os.walk(folder, followlinks=True):
+        # A link to a folder above would otherwise be followed for ever.
+        folders[:] = [name for name in folders if os.path.realpath(os.path.join(root, name)) not in seen]
+        seen.update(os.path.realpath(os.path.join(root, name)) for name in folders)
+        yield from (Path(root, name) for name in names if Path(name).suffix.lower() in VIDEO_EXTENSIONS)
+
+
+def _video(path: Path, source: str) -> VideoInput:
+    return VideoInput(PurePosixPath(source).with_suffix("").as_posix(), Path(os.path.abspath(path)), source)
+
+
+def _collisions(videos: Iterable[VideoInput]) -> list[str]:
+    by_id: dict[str, list[VideoInput]] = defaultdict(list)
+    by_path: dict[Path, list[VideoInput]] = defaultdict(list)
+    for video in videos:
+        by_id[video.clip_id].append(video)
+        by_path[video.path].append(video)
+    same_id = [
+        f"clip id {clip_id!r} stands for {' and '.join(str(video.path) for video in group)}; "
+        "give the folder above them, or rename one."
+        for clip_id, group in by_id.items()
+        if len(group) > 1
+    ]
+    same_path = [
+        f"{path} is given twice, as clips {' and '.join(repr(video.clip_id) for video in group)}; give it once."
+        for path, group in by_path.items()
+        if len(group) > 1
+    ]
+    return same_id + same_path
+
+
+def _attach(videos: Sequence[VideoInput], lists: Sequence[LabelList]) -> tuple[list[VideoInput], list[str], list[str]]:
+    """Return the videos with label and split, the names not found, and the sources of videos in no list."""
+    named: dict[str, list[tuple[LabelList, int | None]]] = defaultdict(list)
+    for entry in lists:
+        for name, label in entry.labels.items():
+            named[name].append((entry, label))
+    known_splits = {entry.split for entry in lists}
+    used: set[tuple[Path, str]] = set()
+    attached: list[VideoInput] = []
+    unlisted: list[str] = []
+    faults: list[str] = []
+    for video in videos:
+        parts = PurePosixPath(video.source).parts
+        suffixes = ["/".join(parts[start:]) for start in range(len(parts))]
+        # A folder that is itself named as a split was perhaps given as the root: its name is not in the source.
+        suffixes.append(f"{video.path.parent.name}/{video.path.name}")
+        hits = [(entry, name, label) for name in dict.fromkeys(suffixes) for entry, label in named.get(name, [])]
+        if video.path.parent.name in known_splits:
+            hits = [hit for hit in hits if hit[0].split == video.path.parent.name]
+        used.update((entry.path, name) for entry, name, _ in hits)
+        labels = {label for _, _, label in hits if label is not None}
+        if not hits:
+            unlisted.append(video.source)
+        if len(labels) > 1:
+            says = " and ".join(f"{label} in {entry.path}" for entry, _, label in hits if label is not None)
+            faults.append(f"{video.source}: the label is {says}; correct one of the lists.")
+        splits = tuple(dict.fromkeys(entry.split for entry, _, _ in hits))
+        attached.append(replace(video, splits=splits, label=min(labels) if labels else None))
+    if faults:
+        raise DataError(*_capped(faults))
+    absent = [name for entry in lists for name in entry.labels if (entry.path, name) not in used]
+    return attached, absent, unlisted
+
+
+def _with_subject(video: VideoInput) -> VideoInput:
+    name = _MA52_NAME.fullmatch(video.path.stem)
+    return replace(video, subject=name[1]) if name else video
+
+
+def _some(names: Sequence[str], noun: str) -> str:
+    """Return a count and the first few names, as ``2 files (a.mp4, b.mp4)``."""
+    more = f", and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{len(names)} {noun}{'s' if len(names) != 1 else ''} ({', '.join(names[:_SHOWN])}{more})"
+
+
+def _capped(faults: Sequence[str], most: int = 20) -> list[str]:
+    """Return the faults, or the first of very many and the number of the others."""
+    if len(faults) <= most:
+        return list(faults)
+    return [*faults[:most], f"... and {len(faults) - most} faults more."]

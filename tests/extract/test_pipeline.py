@@ -1,0 +1,391 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_backends import FakeBackend
+
+from pcan_extract.pipeline import extract
+from pcan_extract.staging import Staging
+from pcan_pose.errors import ConfigError, DataError, ExtractionError, SkeletonError
+from pcan_pose.keypoints import read_header, read_set
+from pcan_pose.skeleton import SKELETONS
+
+IDS = ["first/0000", "first/0001", "first/0002", "first/0003", "second/0004", "second/0005", "second/0006"]
+
+
+def parts(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("part-*"))}
+
+
+def run(videos, out, *, backend=None, **options):
+    return extract(
+        [videos], out, **{"backend": backend or FakeBackend(), "workers": 1, "clips_per_shard": 3, **options}
+    )
+
+
+@pytest.fixture(scope="module")
+def undisturbed(videos, tmp_path_factory) -> Path:
+    """Return the set that every disturbed run must arrive at."""
+    out = tmp_path_factory.mktemp("undisturbed") / "set"
+    summary = run(videos, out)
+    assert summary.failures == ()
+    return out
+
+
+def test_set_holds_every_clip(undisturbed, videos):
+    found = read_set(undisturbed)
+    assert sorted(path.name for path in undisturbed.iterdir()) == [
+        "extract.json",
+        *(f"part-0000{i}.parquet" for i in range(3)),
+    ]
+    assert found.clip_ids == IDS
+    assert found.sources == [f"{clip_id}.mp4" for clip_id in IDS]
+    assert found.frames.tolist() == [4, 5, 6, 7, 8, 9, 10]
+    assert (found.persons == 1).all()
+    assert (found.width == 176).all() and (found.height == 144).all() and (found.fps == 25).all()
+    header = read_header(undisturbed)
+    assert (header.layout, header.dims, header.estimator) == ("openpose28", 2, "fake 1")
+    assert header.taxonomy is None
+    # The fake's joint v lies v below the top: the layout was mapped by name.
+    source, target = SKELETONS["mediapipe_holistic"], SKELETONS["openpose28"]
+    heights = found.keypoints[0, :, 1]
+    assert heights[target.index("left_wrist")] == source.index("left_wrist")
+    assert heights[target.index("right_pinky_tip")] == source.index("right_pinky_tip")
+    assert heights[target.index("neck")] == (source.index("left_shoulder") + source.index("right_shoulder")) / 2
+
+
+def test_summary_counts_the_set(videos, tmp_path):
+    summary = run(videos, tmp_path / "set", backend=FakeBackend(persons=2))
+    assert (summary.clips, summary.extracted, summary.frames) == (7, 7, 49)
+    assert summary.body_frames == summary.hand_frames == 49
+    assert summary.to_text().startswith("7 clips (7 new), 49 frames, a body in 100.0 %, a hand in 100.0 %; ")
+    again = run(videos, tmp_path / "set", backend=FakeBackend(persons=2))
+    assert (again.clips, again.extracted, again.frames_per_second) == (7, 0, 0)
+    assert again.notices == ("7 of 7 clips are finished: kept.",)
+
+
+def test_persons_keep_their_frames_together(one_clip, tmp_path):
+    for persons in (1, 2):
+        extract([one_clip], tmp_path / str(persons), backend=FakeBackend(persons=persons), workers=1)
+    alone, together = (read_set(tmp_path / str(persons)).clip(0).keypoints for persons in (1, 2))
+    assert together.shape == (2, 10, 28, 2)
+    np.testing.assert_array_equal(together[0], alone[0])
+    np.testing.assert_allclose(together[1] - together[0], np.broadcast_to([1000, 0], alone[0].shape), atol=1e-3)
+
+
+def test_two_workers_write_the_same_bytes(undisturbed, videos, tmp_path):
+    run(videos, tmp_path / "set", workers=2)
+    assert parts(tmp_path / "set") == parts(undisturbed)
+
+
+def test_second_run_changes_nothing(undisturbed, videos, tmp_path):
+    shutil.copytree(undisturbed, tmp_path / "set")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "set").glob("part-*")}
+    run(videos, tmp_path / "set")
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "set").glob("part-*")} == before
+    assert parts(tmp_path / "set") == parts(undisturbed)
+
+
+def test_nobody_found_keeps_the_frames(one_clip, tmp_path):
+    for name, backend in (("none", FakeBackend(persons=0)), ("zero", FakeBackend(score=0.0))):
+        summary = extract([one_clip], tmp_path / name, backend=backend, workers=1)
+        clip = read_set(tmp_path / name).clip(0)
+        assert clip.keypoints.shape == (1, 10, 28, 2)
+        assert not clip.keypoints.any() and not clip.scores.any()
+        assert (summary.frames, summary.body_frames, summary.hand_frames) == (10, 0, 0)
+
+
+def test_bad_files_are_named_and_the_others_kept(undisturbed, videos, tmp_path):
+    folder = shutil.copytree(videos, tmp_path / "videos")
+    bad = {"first/0001": folder / "first/0001.mp4", "second/0005": folder / "second/0005.mp4"}
+    bad["first/0001"].write_bytes(b"")
+    bad["second/0005"].write_text("no video")
+    bad["second/0006"] = folder / "second/0006.mp4"
+    content = bad["second/0006"].read_bytes()
+    bad["second/0006"].write_bytes(content[: content.index(b"moov") - 4])
+    out = tmp_path / "set"
+    summary = run(folder, out, workers=2)
+    assert [failure.clip_id for failure in summary.failures] == list(bad)
+    assert [failure.path for failure in summary.failures] == [str(path) for path in bad.values()]
+    assert summary.failures[0].error == "empty file (0 bytes); replace the file."
+    assert summary.failures[1].error.startswith("not a video that FFmpeg can read (")
+    assert summary.failures[2].error.startswith("truncated: the MP4 index (moov) is missing")
+    assert json.loads((out / "failures.json").read_text())["failed"][0] == {
+        "clip_id": "first/0001",
+        "path": str(bad["first/0001"]),
+        "error": "empty file (0 bytes); replace the file.",
+    }
+    assert read_set(out).clip_ids == [clip_id for clip_id in IDS if clip_id not in bad]
+    # Still bad: still named, nothing else done again.
+    again = run(folder, out)
+    assert (len(again.failures), again.extracted) == (3, 0)
+    for clip_id, path in bad.items():
+        shutil.copy(videos / f"{clip_id}.mp4", path)
+    repaired = run(folder, out)
+    assert (repaired.failures, repaired.extracted) == ((), 3)
+    assert not (out / "failures.json").exists()
+    assert parts(out) == parts(undisturbed)
+
+
+def test_changed_file_is_extracted_anew(undisturbed, videos, tmp_path):
+    folder = shutil.copytree(videos, tmp_path / "videos")
+    shutil.copy(folder / "first/0003.mp4", folder / "first/0002.mp4")
+    run(folder, tmp_path / "set")
+    assert read_set(tmp_path / "set").frames.tolist() == [4, 5, 7, 7, 8, 9, 10]
+    shutil.copy(videos / "first/0002.mp4", folder / "first/0002.mp4")
+    summary = run(folder, tmp_path / "set")
+    assert "1 files have changed since they were planned: extracted anew." in summary.notices
+    assert parts(tmp_path / "set") == parts(undisturbed)
+
+
+def test_new_videos_are_appended(undisturbed, videos, tmp_path):
+    # "first" holds one clip more than a shard: the second shard is begun, then filled.
+    folder = tmp_path / "videos"
+    shutil.copytree(videos / "first", folder / "first")
+    out = tmp_path / "set"
+    run(folder, out)
+    assert read_set(out).clip_ids == IDS[:4]
+    shutil.copytree(videos / "second", folder / "second")
+    assert run(folder, out).extracted == 3
+    assert parts(out) == parts(undisturbed)
+
+
+def test_process_that_dies_costs_one_clip(film, videos, tmp_path, make_video):
+    folder = shutil.copytree(videos, tmp_path / "videos")
+    make_video(folder / "first/0002a.mp4", film[:4, :, :100])
+    backend = FakeBackend(crash_width=100, seconds_per_frame=0.005)
+    summary = run(folder, tmp_path / "set", workers=2, backend=backend)
+    assert [failure.clip_id for failure in summary.failures] == ["first/0002a"]
+    assert summary.failures[0].error.startswith("the worker process died on this file, twice (")
+    assert read_set(tmp_path / "set").clip_ids == IDS
+
+
+def test_surprise_costs_one_clip(film, one_clip, tmp_path, make_video):
+    strange = make_video(tmp_path / "strange.mp4", film[:4, :, :100])
+    summary = extract([one_clip, strange], tmp_path / "set", backend=FakeBackend(raise_width=100), workers=1)
+    assert len(summary.failures) == 1
+    assert summary.failures[0].error.startswith("unexpected ValueError: a surprise (fake_backends.py:")
+    assert read_set(tmp_path / "set").clip_ids == ["one"]
+
+
+def test_backend_that_answers_nonsense(one_clip, tmp_path):
+    short = extract([one_clip], tmp_path / "short", backend=FakeBackend(stop_after=4), workers=1)
+    assert short.failures[0].error == (
+        "backend 'fake' answers with keypoints (4, 1, 75, 2), expected (10, M, 75, 2); report this."
+    )
+    above = extract([one_clip], tmp_path / "above", backend=FakeBackend(score=1.5), workers=1)
+    assert above.failures[0].error == "backend 'fake' answers with scores outside [0, 1]; report this."
+
+
+def test_backend_that_does_not_load_ends_the_run(videos, undisturbed, tmp_path):
+    with pytest.raises(ExtractionError, match=r"^backend 'fake' cannot be loaded: weights.onnx: no such file.$"):
+        run(videos, tmp_path / "set", backend=FakeBackend(broken=True), workers=2)
+    run(videos, tmp_path / "set")
+    assert parts(tmp_path / "set") == parts(undisturbed)
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from fake_backends import FakeBackend
+from pcan_extract.pipeline import extract
+
+if __name__ == "__main__":
+    videos, out, pids = map(Path, sys.argv[1:])
+    backend = FakeBackend(seconds_per_frame=0.03, pids=pids)
+    extract([videos], out, backend=backend, workers=2, clips_per_shard=3)
+"""
+
+
+def running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_for(condition, seconds=20.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "nothing happens"
+        time.sleep(0.01)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+@pytest.mark.parametrize(
+    ("number", "clips"),
+    [(signal.SIGKILL, 1), (signal.SIGKILL, 4), (signal.SIGINT, 2)],
+    ids=["killed-early", "killed-late", "ctrl-c"],
+)
+def test_stopped_run_goes_on(number, clips, undisturbed, videos, tmp_path):
+    out, pids, script = tmp_path / "set", tmp_path / "pids", tmp_path / "script.py"
+    pids.mkdir()
+    script.write_text(SCRIPT)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(videos), str(out), str(pids)], env=environment, stderr=subprocess.DEVNULL
+    )
+
+    def finished() -> int:
+        in_shards = 3 * len(list(out.glob("part-*")))
+        return max(in_shards, in_shards + len(list(out.glob(".staging/*.parquet"))))
+
+    try:
+        wait_for(lambda: finished() >= clips)
+    finally:
+        process.send_signal(number)
+        process.wait()
+    assert process.returncode == -number
+    wait_for(lambda: not any(running(int(path.name)) for path in pids.iterdir()))
+    kept = finished()
+    assert clips <= kept < 7
+    summary = run(videos, out)
+    assert summary.extracted <= 7 - clips
+    assert parts(out) == parts(undisturbed)
+    assert not list(out.glob(".*"))
+
+
+def test_leftovers_of_a_killed_run_are_removed(videos, tmp_path):
+    out = tmp_path / "set"
+    run(videos / "first", out)
+    staging = out / ".staging"
+    staging.mkdir()
+    (staging / "unknown.parquet").write_bytes(b"half")
+    (staging / ".half.parquet.1.tmp").write_bytes(b"half")
+    (out / ".part-00000.parquet.1.tmp").write_bytes(b"half")
+    run(videos / "first", out)
+    assert not list(out.glob(".*"))
+
+
+def test_damaged_staged_clip_is_extracted_again(undisturbed, videos, tmp_path):
+    out = tmp_path / "set"
+    run(videos, out)
+    staged = Staging(out, read_header(out), 3).staged(IDS[1])
+    staged.parent.mkdir()
+    staged.write_bytes(b"damaged")
+    (out / "part-00000.parquet").unlink()
+    assert run(videos, out).extracted == 3
+    assert parts(out) == parts(undisturbed)
+
+
+def test_damaged_shard_is_an_error_that_says_what_to_do(undisturbed, videos, tmp_path):
+    out = shutil.copytree(undisturbed, tmp_path / "set")
+    shard = out / "part-00001.parquet"
+    content = shard.read_bytes()
+    shard.write_bytes(content[: len(content) // 2])
+    with pytest.raises(DataError) as caught:
+        run(videos, out)
+    assert str(caught.value).startswith(f"{shard}: not a readable Parquet file (")
+    assert str(caught.value).endswith("The same command then extracts its clips anew.")
+    shard.unlink()
+    assert run(videos, out).extracted == 3
+    assert parts(out) == parts(undisturbed)
+
+
+def test_other_settings_are_refused(undisturbed, videos, tmp_path):
+    out = shutil.copytree(undisturbed, tmp_path / "set")
+    with pytest.raises(ConfigError) as caught:
+        run(videos, out, layout="coco17", clips_per_shard=4)
+    advice = "use the same, or extract into a new folder."
+    assert caught.value.faults == (
+        f"layout is 'coco17', but this extraction was begun with 'openpose28'; {advice}",
+        f"clips_per_shard is '4', but this extraction was begun with '3'; {advice}",
+    )
+    labels = tmp_path / "train.txt"
+    labels.write_text("0001.mp4 3\n")
+    with pytest.raises(ConfigError, match="taxonomy is 'ma52 [0-9a-f]{8}', but this extraction was begun with 'none'"):
+        run(videos, out, labels=[str(labels)])
+    assert parts(out) == parts(undisturbed)
+
+
+def test_labels_reach_the_set_and_must_stay(videos, tmp_path):
+    labels = tmp_path / "train_list.txt"
+    labels.write_text("0001.mp4 3\nsecond/0005.mp4 4\n")
+    run(videos, tmp_path / "set", labels=[str(labels)])
+    found = read_set(tmp_path / "set")
+    assert found.header.taxonomy is not None and found.header.taxonomy.name == "ma52"
+    assert found.labels.tolist() == [-1, 3, -1, -1, -1, 4, -1]
+    assert found.in_split("train").tolist() == [1, 5]
+    labels.write_text("0001.mp4 5\nsecond/0005.mp4 4\n")
+    with pytest.raises(ConfigError, match=r"^label, split or subject of 1 clips \(first/0001\) differ from those"):
+        run(videos, tmp_path / "set", labels=[str(labels)])
+
+
+def test_one_clip_id_for_two_files(videos, tmp_path):
+    run(videos / "first", tmp_path / "set")
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(videos / "second/0004.mp4", other / "0001.mp4")
+    with pytest.raises(DataError) as caught:
+        run(other, tmp_path / "set")
+    assert str(caught.value).startswith(
+        f"clip id '0001' stands for {videos}/first/0001.mp4 in this extraction, now for {other}/0001.mp4; "
+    )
+
+
+def test_moved_videos_go_on(undisturbed, videos, tmp_path):
+    folder = shutil.copytree(videos, tmp_path / "before")
+    (folder / "first/0002.mp4").write_bytes(b"")
+    run(folder, tmp_path / "set")
+    shutil.copy(videos / "first/0002.mp4", folder.rename(tmp_path / "after") / "first/0002.mp4")
+    assert run(tmp_path / "after", tmp_path / "set").extracted == 1
+    assert parts(tmp_path / "set") == parts(undisturbed)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"layout": "openpose82"}, SkeletonError, "unknown layout 'openpose82'. Did you mean 'openpose28'?"),
+        ({"layout": "coco_wholebody133"}, SkeletonError, "layout 'mediapipe_holistic' cannot give"),
+        ({"backend": "mediapip"}, ConfigError, "unknown backend 'mediapip'. Did you mean 'mediapipe'?"),
+        ({"workers": 0, "clips_per_shard": 0}, ConfigError, "workers must be at least 1, got 0.\nclips per shard must"),
+        ({"labels": ["none.txt"]}, DataError, "none.txt: label list cannot be read (No such file or directory)."),
+    ],
+)
+def test_wrong_options_leave_nothing_behind(options, error, text, videos, tmp_path):
+    with pytest.raises(error) as caught:
+        run(videos, tmp_path / "set", **options)
+    assert str(caught.value).startswith(text)
+    assert not (tmp_path / "set").exists()
+
+
+def test_folder_that_is_not_ours(videos, tmp_path):
+    out = tmp_path / "set"
+    out.mkdir()
+    (out / "thesis.docx").touch()
+    with pytest.raises(DataError, match=r"holds files but no extract.json, so it is no extraction to go on with"):
+        run(videos, out)
+    with pytest.raises(DataError, match=r"thesis.docx: is a file; name a folder"):
+        run(videos, out / "thesis.docx")
+    (out / "extract.json").write_text("{")
+    with pytest.raises(DataError, match=r"extract.json: not an extraction's plan"):
+        run(videos, out)
+
+
+def test_two_runs_at_once_are_refused(videos, tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    lock = tmp_path / "set/.staging/lock"
+    lock.parent.mkdir(parents=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(ExtractionError, match="another process extracts into this folder; wait for it"):
+            run(videos, tmp_path / "set")
+
+
+def test_overlays_are_drawn_once(videos, tmp_path):
+    out, overlay = tmp_path / "set", tmp_path / "overlay"
+    summary = run(videos, out, overlay=overlay, workers=2)
+    assert summary.overlays == 7
+    assert sorted(path.relative_to(overlay).as_posix() for path in overlay.rglob("*.mp4")) == [f"{i}.mp4" for i in IDS]
+    (overlay / "second/0004.mp4").unlink()
+    assert run(videos, out, overlay=overlay).overlays == 1
+    with pytest.raises(ConfigError, match="overlays below the input folder"):
+        run(videos, out, overlay=videos / "overlay")
+    assert np.all(read_set(out).scores > 0)
