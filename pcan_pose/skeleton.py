@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pcan_pose.errors import SkeletonError, did_you_mean
+from pcan_pose.layouts import DERIVED, LAYOUTS, Layout
 
 
 @dataclass(frozen=True)
@@ -99,176 +100,26 @@ def spatial_partition(skeleton: Skeleton) -> npt.NDArray[np.float32]:
     return np.concatenate([np.eye(size)[None], directed]).astype(np.float32)
 
 
-def _named(joints: tuple[str, ...], pairs: list[tuple[str, str]]) -> tuple[tuple[int, int], ...]:
-    return tuple((joints.index(a), joints.index(b)) for a, b in pairs)
+def _compile(layout: Layout) -> Skeleton:
+    """Return a layout's skeleton, its names made positions."""
+    place = {joint: i for i, joint in enumerate(layout.joints)}
 
-
-def _sides(joints: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
-    return tuple(
-        (i, joints.index("right_" + joint[5:]))
-        for i, joint in enumerate(joints)
-        if joint.startswith("left_") and "right_" + joint[5:] in joints
-    )
-
-
-def _layout(
-    name: str,
-    joints: tuple[str, ...],
-    bones: list[tuple[str, str]],
-    centre: tuple[str, ...],
-    scale: list[tuple[tuple[str, ...], tuple[str, ...]]],
-) -> Skeleton:
     def group(names: tuple[str, ...]) -> tuple[int, ...]:
-        return tuple(joints.index(joint) for joint in names)
+        return tuple(place[joint] for joint in names)
 
+    sides = [(joint, "right_" + joint[5:]) for joint in layout.joints if joint.startswith("left_")]
     return Skeleton(
-        name=name,
-        joints=joints,
-        bones=_named(joints, bones),
-        flip_pairs=_sides(joints),
-        centre=group(centre),
-        scale=tuple((group(a), group(b)) for a, b in scale),
+        name=layout.name,
+        joints=layout.joints,
+        bones=tuple((place[child], place[parent]) for child, parent in layout.bones),
+        flip_pairs=tuple((place[left], place[right]) for left, right in [*sides, *layout.mirrored]),
+        centre=group(layout.centre),
+        scale=tuple((group(a), group(b)) for a, b in layout.scale),
     )
 
 
-_SHOULDERS = ("left_shoulder", "right_shoulder")
-_HIPS = ("left_hip", "right_hip")
-_TORSO_THEN_SHOULDERS = [(_SHOULDERS, _HIPS), (("left_shoulder",), ("right_shoulder",))]
-_FINGERS = ("thumb", "index", "middle", "ring", "pinky")
-_FACE = ("left_eye", "right_eye", "left_ear", "right_ear")
-_LIMBS = [
-    (f"{side}_{child}", f"{side}_{parent}")
-    for side in ("left", "right")
-    for child, parent in (("wrist", "elbow"), ("elbow", "shoulder"), ("ankle", "knee"), ("knee", "hip"), ("ear", "eye"))
-]
-_COCO_BODY = (
-    "nose",
-    *_FACE,
-    *(f"{side}_{joint}" for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle") for side in ("left", "right")),
-)
-_COCO_BONES = [
-    *_LIMBS,
-    ("left_eye", "nose"),
-    ("right_eye", "nose"),
-    ("nose", "left_shoulder"),
-    ("right_shoulder", "left_shoulder"),
-    ("left_hip", "left_shoulder"),
-    ("right_hip", "right_shoulder"),
-]
-
-
-def _hand(side: str) -> tuple[str, ...]:
-    """Return the names of a hand's 20 joints beside its root: four a finger, from the palm to the tip."""
-    return tuple(f"{side}_{finger}_{part}" for finger in _FINGERS for part in ("1", "2", "3", "tip"))
-
-
-def _hand_bones(side: str, root: str) -> list[tuple[str, str]]:
-    joints = _hand(side)
-    return [(joint, root if i % 4 == 0 else joints[i - 1]) for i, joint in enumerate(joints)]
-
-
-def _openpose28() -> Skeleton:
-    arms_and_legs = tuple(
-        f"{side}_{joint}"
-        for joints in (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle"))
-        for side in ("right", "left")
-        for joint in joints
-    )
-    tips = tuple(f"{side}_{finger}_tip" for side in ("left", "right") for finger in _FINGERS)
-    joints = ("nose", "neck", *arms_and_legs, "right_eye", "left_eye", "right_ear", "left_ear", *tips)
-    bones = [
-        *_LIMBS,
-        *((hip, hip.replace("hip", "shoulder")) for hip in _HIPS),
-        *((shoulder, "neck") for shoulder in _SHOULDERS),
-        ("nose", "neck"),
-        ("left_eye", "nose"),
-        ("right_eye", "nose"),
-        *((tip, tip.split("_")[0] + "_wrist") for tip in tips),
-    ]
-    return _layout("openpose28", joints, bones, ("neck",), _TORSO_THEN_SHOULDERS)
-
-
-def _coco_wholebody133() -> Skeleton:
-    feet = tuple(f"{side}_{joint}" for side in ("left", "right") for joint in ("big_toe", "small_toe", "heel"))
-    face = tuple(f"face_{i}" for i in range(68))
-    hands = tuple(joint for side in ("left", "right") for joint in (f"{side}_hand_root", *_hand(side)))
-    joints = (*_COCO_BODY, *feet, *face, *hands)
-    bones = [
-        *_COCO_BONES,
-        *((joint, joint.split("_")[0] + "_ankle") for joint in feet),
-        *((joint, "nose") for joint in face),
-        *((f"{side}_hand_root", f"{side}_wrist") for side in ("left", "right")),
-        *(bone for side in ("left", "right") for bone in _hand_bones(side, f"{side}_hand_root")),
-    ]
-    base = _layout("coco_wholebody133", joints, bones, _SHOULDERS, _TORSO_THEN_SHOULDERS)
-    # The 68 face points mirror by position: jaw, brows, nose line, nostrils, eyes, outer and inner lips.
-    mirror = [
-        *((i, 16 - i) for i in range(8)),
-        *((17 + i, 26 - i) for i in range(5)),
-        *((31 + i, 35 - i) for i in range(2)),
-        *((36, 45), (37, 44), (38, 43), (39, 42), (40, 47), (41, 46)),
-        *((48, 54), (49, 53), (50, 52), (59, 55), (58, 56), (60, 64), (61, 63), (67, 65)),
-    ]
-    first = joints.index("face_0")
-    face_pairs = tuple((first + a, first + b) for a, b in mirror)
-    return Skeleton(base.name, base.joints, base.bones, base.flip_pairs + face_pairs, base.centre, base.scale)
-
-
-def _mediapipe_holistic() -> Skeleton:
-    eyes = tuple(f"{side}_{eye}" for side in ("left", "right") for eye in ("eye_inner", "eye", "eye_outer"))
-    limbs = tuple(
-        f"{side}_{joint}"
-        for joint in ("shoulder", "elbow", "wrist", "body_pinky", "body_index", "body_thumb", "hip", "knee", "ankle", "heel", "toe")
-        for side in ("left", "right")
-    )
-    hands = tuple(joint for side in ("left", "right") for joint in (f"{side}_hand_root", *_hand(side)))
-    joints = ("nose", *eyes, "left_ear", "right_ear", "mouth_left", "mouth_right", *limbs, *hands)
-    bones = [
-        *_COCO_BONES,
-        *((f"{side}_eye_{part}", f"{side}_eye") for side in ("left", "right") for part in ("inner", "outer")),
-        ("mouth_left", "nose"),
-        ("mouth_right", "nose"),
-        *((f"{side}_body_{finger}", f"{side}_wrist") for side in ("left", "right") for finger in ("pinky", "index", "thumb")),
-        *((f"{side}_{joint}", f"{side}_ankle") for side in ("left", "right") for joint in ("heel", "toe")),
-        *((f"{side}_hand_root", f"{side}_wrist") for side in ("left", "right")),
-        *(bone for side in ("left", "right") for bone in _hand_bones(side, f"{side}_hand_root")),
-    ]
-    base = _layout("mediapipe_holistic", joints, bones, _SHOULDERS, _TORSO_THEN_SHOULDERS)
-    mouth = ((joints.index("mouth_left"), joints.index("mouth_right")),)
-    return Skeleton(base.name, base.joints, base.bones, base.flip_pairs + mouth, base.centre, base.scale)
-
-
-def _kinect20() -> Skeleton:
-    arms = tuple(f"{side}_{joint}" for side in ("left", "right") for joint in ("shoulder", "elbow", "wrist", "hand"))
-    legs = tuple(f"{side}_{joint}" for side in ("left", "right") for joint in ("hip", "knee", "ankle", "foot"))
-    joints = ("hip_centre", "spine", "shoulder_centre", "head", *arms, *legs)
-    bones = [
-        ("hip_centre", "spine"),
-        ("spine", "shoulder_centre"),
-        ("head", "shoulder_centre"),
-        *((shoulder, "shoulder_centre") for shoulder in _SHOULDERS),
-        *((hip, "hip_centre") for hip in _HIPS),
-        *(bone for bone in _LIMBS if "ear" not in bone[0]),
-        *((f"{side}_hand", f"{side}_wrist") for side in ("left", "right")),
-        *((f"{side}_foot", f"{side}_ankle") for side in ("left", "right")),
-    ]
-    return _layout("kinect20", joints, bones, ("spine",), [(("shoulder_centre",), ("hip_centre",))])
-
-
-SKELETONS: dict[str, Skeleton] = {
-    layout.name: layout
-    for layout in (
-        _openpose28(),
-        _layout("coco17", _COCO_BODY, _COCO_BONES, _SHOULDERS, _TORSO_THEN_SHOULDERS),
-        _coco_wholebody133(),
-        _mediapipe_holistic(),
-        _kinect20(),
-    )
-}
+SKELETONS: dict[str, Skeleton] = {layout.name: _compile(layout) for layout in LAYOUTS}
 """The layouts that are built in, by name."""
-
-# Joints that a layout may lack but whose position follows from others.
-_DERIVED: dict[str, tuple[str, ...]] = {"neck": _SHOULDERS, "shoulder_centre": _SHOULDERS, "hip_centre": _HIPS}
 
 
 def skeleton(name: str) -> Skeleton:
@@ -317,7 +168,7 @@ def map_layout(
     known = {joint: i for i, joint in enumerate(source.joints)}
     origins: list[tuple[int, ...]] = []
     for joint in target.joints:
-        names = (joint,) if joint in known else _DERIVED.get(joint, ())
+        names = (joint,) if joint in known else DERIVED.get(joint, ())
         origins.append(tuple(known[name] for name in names) if all(name in known for name in names) else ())
     missing = [joint for joint, origin in zip(target.joints, origins, strict=True) if not origin]
     if missing and not allow_missing:
@@ -329,9 +180,9 @@ def map_layout(
     first = np.array([origin[0] if origin else 0 for origin in origins])
     last = np.array([origin[-1] if origin else 0 for origin in origins])
     found = np.array([bool(origin) for origin in origins])
+    # A direct joint keeps its exact value: halving a sum is exact unless it overflows.
     mapped = (keypoints[..., first, :] + keypoints[..., last, :]) * np.float32(0.5)
     mapped_scores = np.minimum(scores[..., first], scores[..., last])
-    # A direct joint keeps its exact value: halving a sum is exact unless it overflows.
     mapped_scores = np.where(found, mapped_scores, np.float32(0))
     mapped = np.where(found[:, None], mapped, np.float32(0))
     return mapped, mapped_scores

@@ -35,15 +35,18 @@ class Taxonomy:
         where = f"taxonomy {self.name!r}"
         if len(self.parents) != len(self.actions):
             raise TaxonomyError(
-                f"{where}: {len(self.parents)} parents for {len(self.actions)} actions; give one body part for each action."
+                f"{where}: {len(self.parents)} parents for {len(self.actions)} actions; each action needs a body part."
             )
+        last = self.num_body_parts - 1
         faults = [
-            f"{where}: action {i} ({self.actions[i]!r}) has body part {parent}, which is not in 0..{self.num_body_parts - 1}."
+            f"{where}: action {i} ({self.actions[i]!r}) has body part {parent}, which is not in 0..{last}."
             for i, parent in enumerate(self.parents)
             if not 0 <= parent < self.num_body_parts
         ]
         childless = set(range(self.num_body_parts)) - set(self.parents)
-        faults += [f"{where}: body part {i} ({self.body_parts[i]!r}) has no action; remove it." for i in sorted(childless)]
+        faults += [
+            f"{where}: body part {i} ({self.body_parts[i]!r}) has no action; drop it." for i in sorted(childless)
+        ]
         if faults:
             raise TaxonomyError(*faults)
 
@@ -84,7 +87,7 @@ class Taxonomy:
         """
         missing = [key for key in ("name", "actions", "body_parts", "parents") if key not in content]
         if missing:
-            raise TaxonomyError(f"taxonomy: missing {', '.join(missing)}; it needs name, actions, body_parts and parents.")
+            raise TaxonomyError(f"taxonomy: no {', '.join(missing)}; it needs name, actions, body_parts and parents.")
         try:
             parents = tuple(int(parent) for parent in content["parents"])
         except (TypeError, ValueError) as error:

@@ -1,0 +1,219 @@
+"""The commands `data import`, `data export`, `data info`, `data validate`, `data split` and `data simulate`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pcan_pose.commands.simulate import simulate
+
+if TYPE_CHECKING:
+    from pcan_pose.taxonomy import Taxonomy
+
+_SHOWN = 5
+_PLAIN_WIDTH = 120
+_SET = click.argument("keypoint_set", metavar="SET", type=click.Path(path_type=Path))
+
+
+@click.group()
+def data() -> None:
+    """Bring in, look at, check and split keypoint sets."""
+
+
+@data.command("import")
+@click.argument("pickle_file", metavar="PICKLE", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the keypoint set.")
+@click.option("--layout", help="Skeleton layout, such as openpose28.  [default: the pickle's, or by number of joints]")
+@click.option("--taxonomy", help="Action tree: ma52, or a YAML file.  [default: the pickle's own]")
+@click.option("--estimator", help="What made the keypoints.  [default: the pickle's word]")
+@click.option("--subject-from-name", is_flag=True, help="Subject = the clip's name before the first underscore.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing set.")
+def import_pickle(
+    pickle_file: Path,
+    out: Path,
+    layout: str | None,
+    taxonomy: str | None,
+    estimator: str | None,
+    subject_from_name: bool,
+    overwrite: bool,
+) -> None:
+    """Make a keypoint set of a pyskl or mmaction2 PICKLE.
+
+    The pickle is read without running anything that it may hold. Splits, labels, subjects and the action tree come
+    along where the pickle has them.
+    """
+    from pcan_pose.keypoints import check_writable, write_set
+    from pcan_pose.pickles import read_pickle
+
+    check_writable(out, overwrite=overwrite)
+    keypoint_set = read_pickle(
+        pickle_file,
+        layout=layout,
+        taxonomy=_taxonomy(taxonomy),
+        estimator=estimator,
+        subject_from_name=subject_from_name,
+    )
+    write_set(out, keypoint_set, overwrite=overwrite)
+    header = keypoint_set.header
+    splits = ", ".join(f"{name} {len(keypoint_set.in_split(name)):,}" for name in keypoint_set.split_names())
+    tree = f"taxonomy {header.taxonomy.name}" if header.taxonomy else "no taxonomy"
+    click.echo(f"{out}: {len(keypoint_set):,} clips, {header.layout} in {header.dims}-D, {tree}")
+    click.echo(f"splits: {splits or 'none'}")
+
+
+@data.command()
+@_SET
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="File to write.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+def export(keypoint_set: Path, out: Path, overwrite: bool) -> None:
+    """Write a keypoint set as a pickle for pyskl and mmaction2."""
+    from pcan_pose.keypoints import read_set
+    from pcan_pose.pickles import write_pickle
+
+    content = read_set(keypoint_set)
+    write_pickle(out, content, overwrite=overwrite)
+    click.echo(f"{out}: {len(content):,} clips")
+
+
+@data.command()
+@_SET
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+def info(keypoint_set: Path, as_json: bool) -> None:
+    """Describe a keypoint set: clips, splits, frames, how often joints were found, labels."""
+    from pcan_pose.description import describe
+    from pcan_pose.keypoints import read_set
+
+    facts = describe(read_set(keypoint_set))
+    if as_json:
+        click.echo(json.dumps(facts, indent=1, ensure_ascii=False))
+    else:
+        _print_info(str(keypoint_set), facts)
+
+
+@data.command()
+@_SET
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def validate(keypoint_set: Path, as_json: bool) -> None:
+    """Check a keypoint set; the exit code is 1 if there are errors.
+
+    Finds values that cannot be, labels outside the action tree, clips without anything in them, and bit-identical
+    clips, above all those in two splits that should have nothing in common.
+    """
+    from dataclasses import asdict
+
+    from pcan_pose.keypoints import read_set
+    from pcan_pose.validation import validate as check
+
+    result = check(read_set(keypoint_set, unique=False))
+    if as_json:
+        click.echo(json.dumps(asdict(result), indent=1, ensure_ascii=False))
+    else:
+        for finding in result.findings:
+            more = len(finding.clips) - _SHOWN
+            shown = ", ".join(finding.clips[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+            click.echo(f"{finding.severity}: {len(finding.clips):,} clips: {finding.message}: {shown}")
+        click.echo(
+            f"{keypoint_set}: {result.clips:,} clips, {len(result.errors)} errors, {len(result.warnings)} warnings"
+        )
+    if result.errors:
+        raise SystemExit(1)
+
+
+@data.command()
+@_SET
+@click.option("--by", type=click.Choice(["subject"]), required=True, help="What no two splits may share.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the set with the new splits.")
+@click.option("--fractions", default="0.6,0.2,0.2", show_default=True, help="Shares of train, val and test.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Equal seeds, equal splits.")
+@click.option("--prefix", default="xsub_", show_default=True, help="What the new splits' names begin with.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing set.")
+def split(keypoint_set: Path, by: str, out: Path, fractions: str, seed: int, prefix: str, overwrite: bool) -> None:
+    """Add splits in which every subject is in one only.
+
+    With two fractions the splits are train and test, with three train, val and test. The set's own splits are kept.
+    """
+    from pcan_pose.keypoints import check_writable, read_set, write_set
+    from pcan_pose.splits import split_by_subject
+
+    shares = _parse_fractions(fractions)
+    check_writable(out, overwrite=overwrite)
+    new = split_by_subject(read_set(keypoint_set), shares, seed=seed, prefix=prefix)
+    write_set(out, new, overwrite=overwrite)
+    for name in (prefix + name for name in shares):
+        members = new.in_split(name)
+        people = len({new.subjects[i] for i in members})
+        click.echo(f"{name}: {len(members):,} clips of {people} subjects")
+
+
+def _parse_fractions(text: str) -> dict[str, float]:
+    names = {2: ("train", "test"), 3: ("train", "val", "test")}
+    try:
+        shares = [float(share) for share in text.split(",")]
+        return dict(zip(names[len(shares)], shares, strict=True))
+    except (ValueError, KeyError) as error:
+        raise click.BadParameter(
+            f"{text!r} is not two or three numbers such as 0.6,0.2,0.2.", param_hint="--fractions"
+        ) from error
+
+
+def _taxonomy(name: str | None) -> "Taxonomy | None":
+    from pcan_pose.errors import TaxonomyError
+    from pcan_pose.taxonomy import MA52, Taxonomy
+
+    if name is None:
+        return None
+    if name.lower() == "ma52":
+        return MA52
+    if not Path(name).exists():
+        raise TaxonomyError(f"taxonomy {name!r}: neither ma52 nor a file.")
+    return Taxonomy.from_yaml(name)
+
+
+def _print_info(where: str, facts: dict[str, Any]) -> None:
+    import sys
+
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(file=sys.stdout)
+    if not console.is_terminal:
+        console = Console(file=sys.stdout, width=_PLAIN_WIDTH)
+    size, found = facts["frames"], facts["detection"]
+    tree = facts["taxonomy"]
+    rows = {
+        "clips": f"{facts['clips']:,}",
+        "layout": f"{facts['layout']}, {facts['joints']} joints in {facts['dims']}-D",
+        "estimator": facts["estimator"],
+        "taxonomy": f"{tree['name']}: {tree['actions']} actions of {tree['body_parts']} body parts" if tree else "none",
+        "subjects": str(facts["subjects"]),
+        "frames": f"{size['min']} to {size['max']} a clip, median {size['median']:g}, {size['total']:,} in all",
+        "frames a second": _counted(facts["fps"], "{} ({:,} clips)"),
+        "persons": _counted(facts["persons"], "{} ({:,} clips)"),
+        "joints found": f"{found['overall']:.1%}" if found["overall"] is not None else "-",
+        "least found": _counted(found["worst"], "{} {:.1%}"),
+        "unlabelled": f"{facts['unlabelled']:,} clips",
+        **facts["extra"],
+    }
+    table = Table(title=escape(where), show_header=False, title_justify="left")
+    for name, value in rows.items():
+        table.add_row(escape(name), escape(value))
+    console.print(table)
+    if facts["splits"]:
+        table = Table("split", "clips", "subjects", "labelled", title="Splits", title_justify="left")
+        for name, row in facts["splits"].items():
+            table.add_row(escape(name), *(f"{row[key]:,}" for key in ("clips", "subjects", "labelled")))
+        console.print(table)
+    if facts["labels"]:
+        table = Table("action", "name", "clips", title="Labels", title_justify="left")
+        for row in facts["labels"]:
+            table.add_row(str(row["action"]), escape(row["name"]), f"{row['clips']:,}")
+        console.print(table)
+
+
+def _counted(counts: dict[str, float], form: str) -> str:
+    return ", ".join(form.format(name, count) for name, count in counts.items()) or "-"
+
+
+data.add_command(simulate)

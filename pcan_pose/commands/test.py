@@ -1,0 +1,25 @@
+"""The command `test`: a run in, a score file out."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--split", required=True, help="Split of the keypoint set.")
+@click.option("--out", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Score file (Parquet).")
+@click.option("--data", metavar="SET", type=click.Path(path_type=Path), help="Another keypoint set than the run's.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+def test(run: Path, split: str, out: Path, data: Path | None, device: str) -> None:
+    """Score the clips of a split with a trained run.
+
+    RUN is a run folder. Labels, if the split has any, go into the score file beside the scores; 'pcan-pose evaluate'
+    measures them.
+    """
+    from pcan_pose.engine.test import test_run
+    from pcan_pose.scores import write_scores
+
+    scores = test_run(run, split, data=data, device=device)
+    write_scores(out, scores)
+    click.echo(f"wrote {out} ({len(scores):,} clips of split {split!r})")

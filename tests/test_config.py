@@ -1,0 +1,143 @@
+from pathlib import Path
+
+import pytest
+
+from pcan_pose.config import (
+    PoseEncoderConfig,
+    STGCNPlusPlusConfig,
+    describe_keys,
+    find_config,
+    load_config,
+    parse_config,
+    to_yaml,
+)
+from pcan_pose.errors import ConfigError
+
+SMALL = "name: small\ndata:\n  path: keypoints\n"
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "run.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def faults_of(path: Path, *overrides: str) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, overrides)
+    return caught.value.faults
+
+
+def test_a_small_file_gets_every_default(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, SMALL))
+    assert (config.name, config.data.path, config.folder) == ("small", Path("keypoints"), Path("runs/small"))
+    assert isinstance(config.encoder, PoseEncoderConfig)
+    assert config.data.streams == ("joint", "bone", "joint_motion", "bone_motion")
+
+
+def test_printed_whole_it_reads_back_equal(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, SMALL), ["encoder.type=stgcn++", "train.ema=0.998"])
+    assert isinstance(config.encoder, STGCNPlusPlusConfig)
+    (tmp_path / "whole.yaml").write_text(to_yaml(config), encoding="utf-8")
+    assert load_config(tmp_path / "whole.yaml") == config
+    keys = [key for key, *_ in describe_keys() if not key.startswith("encoder.")]
+    printed = to_yaml(config)
+    assert all(f"{key.rsplit('.', 1)[-1]}:" in printed for key in keys)
+
+
+def test_scalars_are_those_of_yaml_1_2(tmp_path: Path) -> None:
+    text = "name: no\ndata: {path: on, train_split: off}\noptim: {weight_decay: 1e-3, lr: 5e-2}\nseed: 010\n"
+    config = load_config(write(tmp_path, text), ["train.ema=9e-1", "data.val_split=yes"])
+    assert (config.name, str(config.data.path), config.data.train_split) == ("no", "on", "off")
+    assert (config.optim.weight_decay, config.optim.lr, config.train.ema) == (1e-3, 5e-2, 0.9)
+    assert (config.data.val_split, config.seed) == ("yes", 10)
+
+
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [("optim.lr=0.05", 0.05), ("optim.lr= 5e-2", 0.05), (" optim.lr =0.05", 0.05)],
+)
+def test_overrides(tmp_path: Path, override: str, value: float) -> None:
+    assert load_config(write(tmp_path, SMALL), [override]).optim.lr == value
+
+
+def test_later_overrides_win_and_lists_are_yaml(tmp_path: Path) -> None:
+    overrides = ["optim.lr=1", "optim.lr=2", "encoder.widths=[32, 64]", "encoder.depths=[1, 1]", "data.val_split=null"]
+    config = load_config(write(tmp_path, SMALL), overrides)
+    assert config.optim.lr == 2
+    assert isinstance(config.encoder, PoseEncoderConfig)
+    assert config.encoder.widths == (32, 64)
+    assert config.data.val_split is None
+
+
+def test_every_fault_is_named(tmp_path: Path) -> None:
+    text = "name: x\ndata: {pth: k, frames: 1}\nopitm: {}\noptim: {learning_rate: 1}\n"
+    path = write(tmp_path, text)
+    faults = faults_of(path)
+    assert f"{path}: 'data.path' is missing; it has no default." in faults
+    assert f"{path}: unknown key 'data.pth'. Did you mean 'path'?" in faults
+    assert f"{path}: unknown key 'opitm'. Did you mean 'optim'?" in faults
+    assert any(fault.startswith(f"{path}: unknown key 'optim.learning_rate'. Known: ") for fault in faults)
+    assert any(fault.startswith(f"{path}: data.frames: ") and fault.endswith("got 1.") for fault in faults)
+    assert len(faults) == 5
+
+
+def test_unknown_keys_of_the_encoder(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALL)
+    assert faults_of(path, "encoder.width=[1]") == (f"{path}: unknown key 'encoder.width'. Did you mean 'widths'?",)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["optim.lr"], "--set optim.lr: expected key=value, e.g. --set optim.lr=0.05."),
+        (["=1"], "--set =1: expected key=value, e.g. --set optim.lr=0.05."),
+        (["name.x=1"], "--set name.x=1: name is a value, not a section."),
+        (["data.streams=[joint, skin]"], "data.streams.1: Input should be 'joint'"),
+        (["encoder.depths=[1]"], "widths and depths must have the same length, got 3 and 1"),
+        (["encoder.temporal_kernel=4"], "temporal_kernel must be odd, got 4"),
+        (["encoder.groups=7"], "are not multiples of groups (7) and reduction (4)"),
+        (["data.augment.crop=[0.9, 0.5]"], "crop must be two numbers with 0 < shortest <= longest <= 1"),
+        (["optim.lr=-1"], "optim.lr: Input should be greater than 0, got -1."),
+        (["optim.lr=["], "--set optim.lr=[: not YAML ("),
+    ],
+)
+def test_values_that_do_not_fit(tmp_path: Path, overrides: list[str], message: str) -> None:
+    (fault,) = faults_of(write(tmp_path, SMALL), *overrides)
+    assert message in fault
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("- a", "expected keys such as name, data and train, got list."), ("a: [", "not YAML (")]
+)
+def test_files_that_are_no_configuration(tmp_path: Path, text: str, message: str) -> None:
+    path = write(tmp_path, text)
+    (fault,) = faults_of(path)
+    assert fault.startswith(f"{path}: {message}")
+
+
+def test_shipped_configurations_are_found_by_name() -> None:
+    shipped = find_config("nwucla_small")
+    assert shipped.name == "nwucla_small.yaml"
+    for file in sorted(shipped.parent.glob("*.yaml")):
+        assert load_config(file) == load_config(file.stem)
+    with pytest.raises(ConfigError) as caught:
+        find_config("nwucla_smal")
+    assert str(caught.value) == (
+        "nwucla_smal: there is no such file, nor a configuration of that name. Did you mean 'nwucla_small'?"
+    )
+
+
+def test_as_published_sets_every_switch_that_is_not_given() -> None:
+    content = {"name": "x", "data": {"path": "k"}}
+    head = parse_config({**content, "head": {"mode": "as_published"}}, "here").head
+    assert (head.diversity, head.unseen_prototypes) == ("detached", "random")
+    calibration = head.calibration
+    assert (calibration.weighting, calibration.clips, calibration.detach_probability) == ("logits", "all", False)
+    given = {"mode": "as_published", "diversity": "differentiable", "calibration": {"clips": "ambiguous"}}
+    head = parse_config({**content, "head": given}, "here").head
+    assert (head.diversity, head.calibration.clips, head.calibration.weighting) == (
+        "differentiable",
+        "ambiguous",
+        "logits",
+    )

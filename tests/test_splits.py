@@ -1,0 +1,96 @@
+from collections import Counter, defaultdict
+from typing import Any
+
+import numpy as np
+import pytest
+from small_sets import clip, small_set
+
+from pcan_pose.errors import DataError
+from pcan_pose.keypoints import KeypointSet
+from pcan_pose.splits import split_by_subject
+
+THREE = {"train": 0.6, "val": 0.2, "test": 0.2}
+
+
+def many(subjects: int = 20, clips: int = 15) -> KeypointSet:
+    """Subjects differ in how many clips they have and in what they do; some clips have no label."""
+    random = np.random.default_rng(0)
+    made = [
+        clip(f"{subject}_{i}", frames=1, subject=f"s{subject:02}", label=label, splits=("all",))
+        for subject in range(subjects)
+        for i, label in enumerate(random.choice([0, 0, 0, 1, 2, None], clips + subject % 5).tolist())
+    ]
+    return small_set(*made)
+
+
+def people(keypoint_set: KeypointSet, split: str) -> set[str | None]:
+    return {keypoint_set.subjects[i] for i in keypoint_set.in_split(split)}
+
+
+def test_nobody_is_in_two_splits_and_every_clip_is_in_one() -> None:
+    got = split_by_subject(many(), THREE)
+    splits_of = defaultdict(set)
+    for subject, splits in zip(got.subjects, got.splits, strict=True):
+        assert splits[0] == "all"
+        assert len(splits) == 2
+        splits_of[subject].add(splits[1])
+    assert all(len(splits) == 1 for splits in splits_of.values())
+    assert {name for splits in splits_of.values() for name in splits} == {"xsub_train", "xsub_val", "xsub_test"}
+
+
+@pytest.mark.parametrize(
+    "fractions", [THREE, {"train": 0.8, "test": 0.2}, {"a": 0.25, "b": 0.25, "c": 0.25, "d": 0.25}]
+)
+def test_shares_and_labels_are_near_what_was_asked(fractions: dict[str, float]) -> None:
+    original = many()
+    got = split_by_subject(original, fractions, prefix="")
+    everything = Counter(original.labels.tolist())
+    for name, share in fractions.items():
+        members = got.in_split(name)
+        assert len(members) / len(got) == pytest.approx(share, abs=0.04)
+        for label, count in everything.items():
+            assert (got.labels[members] == label).sum() / count == pytest.approx(share, abs=0.08)
+
+
+def test_equal_seeds_give_equal_splits_and_others_do_not() -> None:
+    one, two, other = (split_by_subject(many(), THREE, seed=seed).splits for seed in (3, 3, 4))
+    assert one == two
+    assert one != other
+
+
+def test_it_does_not_depend_on_the_clips_order() -> None:
+    original = many()
+    order = np.random.default_rng(0).permutation(len(original))
+    one, two = split_by_subject(original, THREE), split_by_subject(original.select(order), THREE)
+    assert dict(zip(one.clip_ids, one.splits, strict=True)) == dict(zip(two.clip_ids, two.splits, strict=True))
+
+
+@pytest.mark.parametrize("sizes", [[50, 1, 1], [1, 1, 50], [1, 1, 1]])
+def test_no_split_stays_empty(sizes: list[int]) -> None:
+    made = [clip(f"{s}_{i}", frames=1, subject=str(s), label=0) for s, size in enumerate(sizes) for i in range(size)]
+    for seed in range(5):
+        got = split_by_subject(small_set(*made), THREE, seed=seed)
+        assert [len(people(got, f"xsub_{name}")) for name in THREE] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("fractions", "shown"), [({"a": 0.5, "b": 0.6}, "0.5, 0.6"), ({"a": 1.5, "b": -0.5}, "1.5, -0.5"), ({}, "")]
+)
+def test_shares_that_are_none(fractions: dict[str, float], shown: str) -> None:
+    with pytest.raises(DataError) as caught:
+        split_by_subject(many(4, 1), fractions)
+    assert str(caught.value) == f"fractions {shown}: expected positive numbers that are 1 together."
+
+
+def test_all_faults_come_together() -> None:
+    unknown: dict[str, Any] = {"splits": ("xsub_val",)}
+    made = [clip("a", subject="s"), clip("b", **unknown), clip("c", subject="")]
+    with pytest.raises(DataError) as caught:
+        split_by_subject(small_set(*made), {"train": 0.5, "val": 0.4})
+    assert caught.value.faults == (
+        "fractions 0.5, 0.4: expected positive numbers that are 1 together.",
+        "2 clips name no subject (b, c); import them with --subject-from-name, if it is there.",
+        "the set has a split 'xsub_val' already; choose another prefix with --prefix.",
+    )
+    with pytest.raises(DataError, match=r"^3 splits need as many subjects, the set has 1\.$"):
+        split_by_subject(small_set(made[0]), THREE)
