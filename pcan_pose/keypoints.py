@@ -1,6 +1,5 @@
 """Keypoint sets on disk: a folder of Parquet shards, one row a clip."""
 
-import os
 import shutil
 import tempfile
 from collections import Counter
@@ -9,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pcan_pose.atomic import atomic_write
 from pcan_pose.clips import Clip, Header
 from pcan_pose.errors import DataError, PcanError
 from pcan_pose.keypoint_set import KeypointSet
@@ -110,17 +110,11 @@ def write_shard(file: str | Path, keypoint_set: KeypointSet) -> None:
 
     The same set gives the same bytes.
     """
-    file = Path(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
+    with atomic_write(file) as temporary:
         # Float bytes compress by a tenth; zstd's lowest level takes that at disk speed.
         pq.write_table(
             keypoint_set.to_table(), temporary, compression="zstd", compression_level=1, use_dictionary=False
         )
-        os.replace(temporary, file)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_set(

@@ -4,7 +4,6 @@ Shapes: M persons, T frames, V joints, C coordinates (2 in pixels or 3 in metres
 """
 
 import logging
-import os
 import pickle
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from pcan_pose.annotations import KNOWN_KEYS, annotation_id, to_annotation, to_clip
+from pcan_pose.atomic import atomic_write
 from pcan_pose.errors import DataError, SkeletonError, TaxonomyError
 from pcan_pose.keypoints import Clip, Header, KeypointSet
 from pcan_pose.skeleton import SKELETONS, Skeleton, skeleton
@@ -125,14 +125,8 @@ def write_pickle(path: str | Path, keypoint_set: KeypointSet, *, overwrite: bool
             "fine_to_coarse": list(header.taxonomy.parents),
         }
         content["meta"]["taxonomy"] = header.taxonomy.name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as stream:
-            pickle.dump(content, stream, protocol=4)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_write(path) as temporary, temporary.open("wb") as stream:
+        pickle.dump(content, stream, protocol=4)
 
 
 def _take_apart(content: Any, path: Path) -> _Content:

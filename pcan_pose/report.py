@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pcan_pose.atomic import atomic_write
 from pcan_pose.errors import DataError
 from pcan_pose.metrics import ClassTable, IntArray, Metrics
-from pcan_pose.scores import atomic_write
 from pcan_pose.taxonomy import MA52, Taxonomy
 
 if TYPE_CHECKING:

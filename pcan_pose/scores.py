@@ -6,9 +6,7 @@ holds the version, the taxonomy, the stream and the model, and text pairs of the
 Shapes: N clips, K_a actions, K_b body parts.
 """
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pcan_pose.atomic import atomic_write
 from pcan_pose.errors import ScoreError, TaxonomyError
 from pcan_pose.taxonomy import Taxonomy
 
@@ -127,23 +126,6 @@ def name_clips(mask: npt.ArrayLike, clip_ids: Sequence[str] | None) -> str:
     """
     names = [f"row {row}" if clip_ids is None else clip_ids[row] for row in np.flatnonzero(mask).tolist()]
     return f"{len(names)} of {np.size(mask)} clips ({first_names(names)})"
-
-
-@contextmanager
-def atomic_write(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path` that becomes `path` when the block ends well and vanishes when it does not.
-
-    Args:
-        path: the file to make or to replace; missing folders above it are made.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_scores(path: str | Path, scores: ScoreSet) -> Path:

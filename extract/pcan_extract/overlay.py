@@ -3,7 +3,6 @@
 Drawn with Pillow (anti-aliasing is not worth OpenCV), encoded with PyAV. Shapes: M persons, T frames, V joints.
 """
 
-import os
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -14,6 +13,7 @@ from av.video.stream import VideoStream
 from PIL import Image, ImageDraw
 
 from pcan_extract.video import Frame, VideoReader
+from pcan_pose.atomic import atomic_write
 from pcan_pose.errors import DataError
 from pcan_pose.keypoints import Clip
 from pcan_pose.skeleton import Skeleton
@@ -39,36 +39,31 @@ def write_overlay(video: str | Path, clip: Clip, skeleton: Skeleton, target: str
         ExtractionError: If the video cannot be decoded.
         DataError: If the clip does not have the video's number of frames.
     """
-    target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
-    try:
-        with VideoReader(video) as reader, av.open(str(temporary), "w", format="mp4") as container:
-            rate = Fraction(clip.fps or reader.info.fps).limit_denominator(1001)
-            stream = cast(VideoStream, container.add_stream(codec, rate=rate))
-            stream.codec_context.thread_count = 1
-            frames = 0
-            for t, frame in enumerate(reader):
-                if t == 0:
-                    # yuv420p holds colour for 2 x 2 pixels: odd sizes lose their last row or column.
-                    stream.height, stream.width = (size // 2 * 2 for size in frame.shape[:2])
-                    stream.pix_fmt = "yuv420p"
-                if t < clip.keypoints.shape[1]:
-                    frames += 1
-                    picture = draw_skeleton(frame, clip, skeleton, t)[: stream.height, : stream.width]
-                    container.mux(
-                        stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24"))
-                    )
-            if frames != clip.keypoints.shape[1] or reader.info.frames != frames:
-                raise DataError(
-                    f"{video}: has {reader.info.frames} frames, clip {clip.clip_id!r} {clip.keypoints.shape[1]}; "
-                    "the video is not the one that was extracted."
-                )
-            container.mux(stream.encode())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        atomic_write(target) as temporary,
+        VideoReader(video) as reader,
+        av.open(str(temporary), "w", format="mp4") as container,
+    ):
+        rate = Fraction(clip.fps or reader.info.fps).limit_denominator(1001)
+        stream = cast(VideoStream, container.add_stream(codec, rate=rate))
+        stream.codec_context.thread_count = 1
+        frames = 0
+        for t, frame in enumerate(reader):
+            if t == 0:
+                # yuv420p holds colour for 2 x 2 pixels: odd sizes lose their last row or column.
+                stream.height, stream.width = (size // 2 * 2 for size in frame.shape[:2])
+                stream.pix_fmt = "yuv420p"
+            if t < clip.keypoints.shape[1]:
+                frames += 1
+                picture = draw_skeleton(frame, clip, skeleton, t)[: stream.height, : stream.width]
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))
+        if frames != clip.keypoints.shape[1] or reader.info.frames != frames:
+            raise DataError(
+                f"{video}: has {reader.info.frames} frames, clip {clip.clip_id!r} {clip.keypoints.shape[1]}; "
+                "the video is not the one that was extracted."
+            )
+        container.mux(stream.encode())
 
 
 def draw_skeleton(frame: Frame, clip: Clip, skeleton: Skeleton, t: int) -> Frame:

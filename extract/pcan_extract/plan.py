@@ -4,13 +4,13 @@ The order decides which shard a clip lies in, so that a resumed run writes the b
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pcan_extract.inputs import VideoInput
+from pcan_pose.atomic import atomic_write
 from pcan_pose.errors import ConfigError, DataError
 
 PLAN_NAME = "extract.json"
@@ -77,9 +77,8 @@ def save_plan(folder: Path, plan: Plan) -> None:
 
 def write_json(path: Path, content: object) -> None:
     """Return nothing; write a JSON file, at once or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def load_plan(folder: Path) -> Plan:

@@ -91,7 +91,7 @@ class Staging:
                     dirty.add(number)
         if faults:
             raise DataError(*faults)
-        half_written = {path for path in self.folder.glob(".*.tmp") if path.is_file()}
+        half_written = {path for path in self.folder.glob(".*.tmp.*") if path.is_file()}
         for path in (set(folder.iterdir()) - expected - {folder / "lock"}) | half_written:
             path.unlink()
         return finished, dirty

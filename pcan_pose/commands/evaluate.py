@@ -282,8 +282,8 @@ def _to_json(rows: "Sequence[tuple[str, ScoreSet]]", results: "Sequence[Metrics]
 def _write_files(
     json_file: str | None, report: str, plots: Path | None, result: "Metrics", taxonomy: "Taxonomy", title: str
 ) -> list[Path]:
+    from pcan_pose.atomic import atomic_write
     from pcan_pose.errors import DataError
-    from pcan_pose.scores import atomic_write
 
     written: list[Path] = []
     place = json_file

@@ -8,7 +8,6 @@ Shapes: T frames, V joints.
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pcan_pose.atomic import atomic_write
 from pcan_pose.data.simulate_body import FINGERS, LAYOUT
 from pcan_pose.errors import DataError, MissingDependencyError
 from pcan_pose.keypoints import Clip
@@ -61,21 +61,14 @@ def render_clip(clip: Clip, path: str | Path, *, height: int = 256, background_s
         import av
     except ImportError as error:
         raise MissingDependencyError("rendering needs PyAV: pip install av") from error
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with av.open(str(unfinished), "w", format="mp4") as container:
-            stream: Any = container.add_stream("libx264", rate=max(1, round(float(clip.fps or 0))))
-            stream.pix_fmt = "yuv420p"
-            stream.options = {"crf": "20", "preset": "veryfast", "threads": "1"}
-            stream.width, stream.height = _width(clip, height), height
-            for picture in draw_frames(clip, height=height, background_seed=background_seed):
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-            container.mux(stream.encode(None))
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with atomic_write(path) as unfinished, av.open(str(unfinished), "w", format="mp4") as container:
+        stream: Any = container.add_stream("libx264", rate=max(1, round(float(clip.fps or 0))))
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"crf": "20", "preset": "veryfast", "threads": "1"}
+        stream.width, stream.height = _width(clip, height), height
+        for picture in draw_frames(clip, height=height, background_seed=background_seed):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
 
 
 def draw_frames(clip: Clip, *, height: int = 256, background_seed: int | None = None) -> Iterator[NDArray[np.uint8]]:

@@ -258,8 +258,8 @@ def test_leftovers_of_a_killed_run_are_removed(videos, tmp_path):
     staging = out / ".staging"
     staging.mkdir()
     (staging / "unknown.parquet").write_bytes(b"half")
-    (staging / ".half.parquet.1.tmp").write_bytes(b"half")
-    (out / ".part-00000.parquet.1.tmp").write_bytes(b"half")
+    (staging / ".half.1.tmp.parquet").write_bytes(b"half")
+    (out / ".part-00000.1.tmp.parquet").write_bytes(b"half")
     run(videos / "first", out)
     assert not list(out.glob(".*"))
 
