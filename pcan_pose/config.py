@@ -67,6 +67,7 @@ class DataConfig(_Section):
         default="clip", description="origin at the centre joints of the first frame, of the clip or of each frame"
     )
     scale: bool = Field(default=True, description="divide by the body's size, all axes alike")
+    face_camera: bool = Field(False, description="turn 3-D clips so that the shoulders lie along x on the average")
     augment: AugmentConfig = AugmentConfig()
 
 

@@ -1,0 +1,129 @@
+"""Clips as one ragged tensor on the device, and batches of them by index gather.
+
+Shapes: N clips of the set, B clips of a batch, M persons, T sampled frames, V joints, C coordinates, R rows.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from pcan_pose.config import Centre
+from pcan_pose.data.normalise import normalise
+from pcan_pose.errors import DataError
+from pcan_pose.keypoints import KeypointSet
+from pcan_pose.skeleton import Skeleton
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A batch of sampled clips.
+
+    Args:
+        keypoints: float32 (B, M, T, V, C), normalised; 0 where a joint is missing.
+        scores: float32 (B, M, T, V) in [0, 1]; 0 where a joint or a person is missing.
+    """
+
+    keypoints: Tensor
+    scores: Tensor
+
+
+class PoseDataset:
+    """All clips of a keypoint set, normalised, as one ragged tensor on one device.
+
+    Args:
+        keypoint_set: The clips; their order is kept.
+        device: Where the tensors live.
+        persons: Persons to keep for each clip, M; clips with fewer are filled up with score 0.
+        centre: Where the origin is: the centre joints in the first frame, their mean over the clip, or in each frame.
+        scale: Whether to divide by the body's size.
+        face_camera: Whether 3-D clips are turned to face the camera.
+
+    Raises:
+        DataError: If clips have no frame.
+    """
+
+    def __init__(
+        self,
+        keypoint_set: KeypointSet,
+        *,
+        device: torch.device | str = "cpu",
+        persons: int = 1,
+        centre: Centre = "clip",
+        scale: bool = True,
+        face_camera: bool = False,
+    ) -> None:
+        empty = [
+            name for name, rows in zip(keypoint_set.clip_ids, np.diff(keypoint_set.offsets), strict=True) if not rows
+        ]
+        if empty:
+            raise DataError(
+                *(
+                    f"clip {name!r} has no frame; remove it ('pcan-pose data validate' lists all)."
+                    for name in empty[:20]
+                )
+            )
+        # First, because a person who is not kept must not move the origin or the size of those who are.
+        keypoint_set = _first_persons(keypoint_set, persons)
+        keypoints, scores = normalise(keypoint_set, centre=centre, scale=scale, face_camera=face_camera)
+        self.skeleton: Skeleton = keypoint_set.header.skeleton
+        self.clip_ids = keypoint_set.clip_ids
+        self.device = torch.device(device)
+        self.persons = persons
+        self.keypoints = torch.from_numpy(keypoints).to(self.device)  # (R, V, C)
+        self.scores = torch.from_numpy(scores).to(self.device)  # (R, V)
+        self.labels = torch.from_numpy(keypoint_set.labels).to(self.device)  # (N,)
+        self.starts = torch.from_numpy(keypoint_set.offsets[:-1]).to(self.device)  # (N,)
+        self.frames = torch.from_numpy(keypoint_set.frames).to(self.device)  # (N,)
+        self.num_persons = torch.from_numpy(keypoint_set.persons).to(self.device)  # (N,)
+
+    def __len__(self) -> int:
+        return len(self.clip_ids)
+
+    @property
+    def dims(self) -> int:
+        """Coordinates of a keypoint, C."""
+        return self.keypoints.shape[-1]
+
+    def sample(self, clips: Tensor, positions: Tensor) -> Sample:
+        """Return clips at fractional positions in time, linearly interpolated between frames.
+
+        Where only one of the two neighbouring frames has a joint, that frame's is taken.
+
+        Args:
+            clips: int64 (B,), positions of the clips in the set.
+            positions: float32 (B, T) in [0, 1], from the first to the last frame.
+        """
+        last = (self.frames[clips] - 1)[:, None]  # (B, 1)
+        place = positions * last  # (B, T)
+        before = place.floor().long().clamp(max=last)  # (B, T)
+        after = (before + 1).minimum(last)  # (B, T)
+        weight = (place - before)[:, None, :, None]  # (B, 1, T, 1)
+        person = torch.arange(self.persons, device=self.device)
+        there = person < self.num_persons[clips][:, None]  # (B, M)
+        # A person who is not there reads the first person's rows and is masked below.
+        first_row = self.starts[clips][:, None] + torch.where(there, person, 0) * self.frames[clips][:, None]  # (B, M)
+        rows_before = first_row[:, :, None] + before[:, None]  # (B, M, T)
+        rows_after = first_row[:, :, None] + after[:, None]  # (B, M, T)
+        scores_before = self.scores[rows_before] * there[..., None, None]  # (B, M, T, V)
+        scores_after = self.scores[rows_after] * there[..., None, None]  # (B, M, T, V)
+        weight = torch.where(scores_before > 0, torch.where(scores_after > 0, weight, 0.0), 1.0)  # (B, M, T, V)
+        scores = torch.lerp(scores_before, scores_after, weight)  # (B, M, T, V)
+        keypoints = torch.lerp(self.keypoints[rows_before], self.keypoints[rows_after], weight[..., None])
+        return Sample(keypoints * (scores > 0)[..., None], scores)
+
+
+def _first_persons(keypoint_set: KeypointSet, persons: int) -> KeypointSet:
+    """Return the set with at most so many persons in each clip, the first ones."""
+    kept = np.minimum(keypoint_set.persons, persons)  # (N,)
+    lengths = np.diff(keypoint_set.offsets)  # (N,)
+    place = np.arange(len(keypoint_set.keypoints)) - np.repeat(keypoint_set.offsets[:-1], lengths)  # (R,), in the clip
+    rows = place < np.repeat(kept * keypoint_set.frames, lengths)  # (R,)
+    return replace(keypoint_set, persons=kept, keypoints=keypoint_set.keypoints[rows], scores=keypoint_set.scores[rows])
+
+
+def class_counts(labels: npt.NDArray[np.int64], num_classes: int) -> npt.NDArray[np.int64]:
+    """Return how many clips each class has, int64 (K,); unlabelled clips (-1) are left out."""
+    return np.bincount(labels[labels >= 0], minlength=num_classes)

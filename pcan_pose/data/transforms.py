@@ -1,0 +1,111 @@
+"""Augmentations of a whole batch at once, on the device, and the positions in time at which clips are sampled.
+
+Every random number is drawn for the global batch from a seeded generator, so that a process of several can draw the
+same ones and keep its own rows.
+
+Shapes: B clips, M persons, T frames, V joints, C coordinates.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from pcan_pose.config import AugmentConfig
+from pcan_pose.skeleton import Skeleton
+
+
+def even_positions(batch: int, frames: int, device: torch.device | str = "cpu") -> Tensor:
+    """Return the positions of `frames` frames at even distances over the whole clip, float32 (B, T) in [0, 1]."""
+    return torch.linspace(0, 1, frames, device=device).expand(batch, frames)
+
+
+def random_positions(batch: int, frames: int, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Return positions of frames in a random crop of each clip, float32 (B, T), sorted, in [0, 1]."""
+    device = generator.device
+    shortest, longest = config.crop
+    length = shortest + (longest - shortest) * torch.rand(batch, 1, generator=generator, device=device)
+    start = (1 - length) * torch.rand(batch, 1, generator=generator, device=device)
+    if config.resampling == "random":
+        positions = torch.rand(batch, frames, generator=generator, device=device).sort(dim=1).values
+    else:
+        positions = even_positions(batch, frames, device)
+    return start + length * positions
+
+
+def augment(
+    keypoints: Tensor,
+    scores: Tensor,
+    skeleton: Skeleton,
+    config: AugmentConfig,
+    generator: torch.Generator,
+    *,
+    rows: slice = slice(None),
+    batch: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return the batch with every augmentation of the configuration applied, each clip with its own random numbers.
+
+    Args:
+        keypoints: float32 (B, M, T, V, C), normalised.
+        scores: float32 (B, M, T, V).
+        skeleton: Gives the joints that a mirrored clip swaps.
+        config: What to do.
+        generator: On the tensors' device; random numbers are drawn for the global batch.
+        rows: Which clips of the global batch these are.
+        batch: Clips of the global batch; None says that these are all.
+    """
+    clips, _, _, joints, dims = keypoints.shape
+    device = keypoints.device
+    drawn = clips if batch is None else batch
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(drawn, *shape, generator=generator, device=device)[rows]
+
+    if config.flip:
+        mirrored = uniform() < config.flip
+        swap = torch.as_tensor(skeleton.flip_permutation, device=device)
+        sign = torch.ones(dims, device=device)
+        sign[0] = -1
+        choose = mirrored[:, None, None, None]
+        keypoints = torch.where(choose[..., None], keypoints[..., swap, :] * sign, keypoints)
+        scores = torch.where(choose, scores[..., swap], scores)
+    identity = torch.eye(dims, device=device)
+    matrix = identity.expand(clips, dims, dims)
+    if any(config.rotation):
+        limits = torch.tensor(config.rotation, device=device) * (math.pi / 180)
+        matrix = rotation_matrices((2 * uniform(3) - 1) * limits, dims) @ matrix
+    if config.shear:
+        matrix = (identity + (2 * uniform(dims, dims) - 1) * config.shear * (1 - identity)) @ matrix
+    if config.scale:
+        matrix = matrix * (1 + config.scale * (2 * uniform(1, 1) - 1))
+    if any(config.rotation) or config.shear or config.scale:
+        keypoints = torch.einsum("nmtvc,ndc->nmtvd", keypoints, matrix)
+    if config.noise:
+        noise = torch.randn(drawn, *keypoints.shape[1:], generator=generator, device=device)[rows]
+        keypoints = keypoints + config.noise * noise * (scores > 0)[..., None]
+    if config.joint_dropout:
+        kept = uniform(1, 1, joints) >= config.joint_dropout
+        scores = scores * kept
+        keypoints = keypoints * kept[..., None]
+    return keypoints, scores
+
+
+def rotation_matrices(angles: Tensor, dims: int) -> Tensor:
+    """Return rotations R_z R_y R_x, float (B, C, C); in two dimensions the one about z.
+
+    Args:
+        angles: (B, 3) in radians, about x, y and z.
+        dims: 2 or 3.
+    """
+    (cx, cy, cz), (sx, sy, sz) = angles.cos().unbind(1), angles.sin().unbind(1)
+    if dims == 2:
+        return torch.stack([torch.stack([cz, -sz], 1), torch.stack([sz, cz], 1)], 1)
+    one, zero = torch.ones_like(cx), torch.zeros_like(cx)
+
+    def matrix(*entries: Tensor) -> Tensor:
+        return torch.stack(entries, 1).view(-1, 3, 3)
+
+    about_x = matrix(one, zero, zero, zero, cx, -sx, zero, sx, cx)
+    about_y = matrix(cy, zero, sy, zero, one, zero, -sy, zero, cy)
+    about_z = matrix(cz, -sz, zero, sz, cz, zero, zero, zero, one)
+    return about_z @ about_y @ about_x

@@ -1,0 +1,158 @@
+"""The run folder: resolved configuration, versions, measurements and checkpoints."""
+
+import json
+import math
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import torch
+from torch.utils.tensorboard import SummaryWriter
+
+import pcan_pose
+from pcan_pose.config import RunConfig, load_config, to_yaml
+from pcan_pose.engine.checkpoint import LAST
+from pcan_pose.errors import CheckpointError
+
+CONFIG = "config.yaml"
+METRICS = "metrics.jsonl"
+
+
+class RunFolder:
+    """One run's folder: ``config.yaml``, ``environment.json``, ``metrics.jsonl``, ``last.pt`` and TensorBoard events.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._metrics: TextIO | None = None
+        self._events: SummaryWriter | None = None
+
+    @property
+    def checkpoint(self) -> Path:
+        """The newest checkpoint."""
+        return self.path / LAST
+
+    def config(self) -> RunConfig:
+        """Return the configuration that the run was trained with.
+
+        Raises:
+            CheckpointError: If there is no run at the path.
+        """
+        if not (self.path / CONFIG).is_file():
+            raise CheckpointError(
+                f"{self.path}: not a run folder (no {CONFIG}); name the folder that 'pcan-pose train' made."
+            )
+        return load_config(self.path / CONFIG)
+
+    def create(self, config: RunConfig) -> None:
+        """Make the folder and write what the run is made of.
+
+        Raises:
+            CheckpointError: If there is a run already.
+        """
+        if self.path.exists() and any(self.path.iterdir()):
+            raise CheckpointError(
+                f"{self.path}: already exists; continue it with --resume, or choose another --set name=..."
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        _write(self.path / "environment.json", json.dumps(_environment(), indent=2) + "\n")
+        _write(self.path / CONFIG, to_yaml(config))
+
+    def check_resumable(self, config: RunConfig) -> None:
+        """Compare the configuration with the one that the run was started with.
+
+        Raises:
+            CheckpointError: One line for each value that differs.
+        """
+        old, new = _flat(self.config().model_dump(mode="json")), _flat(config.model_dump(mode="json"))
+        changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+        if changed:
+            raise CheckpointError(
+                *(
+                    f"{self.path}: {key} was {old.get(key)!r}, now {new.get(key)!r}; a resumed run keeps its settings."
+                    for key in changed
+                )
+            )
+
+    def start(self, epoch: int) -> None:
+        """Open the logs, dropping what a stopped run wrote after the checkpoint of this epoch."""
+        file = self.path / METRICS
+        if file.exists():
+            rows = [row for row in read_metrics(file) if row["epoch"] <= epoch]
+            _write(file, "".join(json.dumps(row) + "\n" for row in rows))
+        self._metrics = file.open("a", encoding="utf-8")
+        self._events = SummaryWriter(str(self.path), purge_step=epoch + 1 if epoch else None)
+
+    def log(self, epoch: int, split: str, values: Mapping[str, float | None]) -> None:
+        """Write one row of measurements to metrics.jsonl and TensorBoard.
+
+        Args:
+            epoch: Epochs done.
+            split: What was measured, such as train or the name of a split.
+            values: Named measurements; None and NaN are written as null.
+        """
+        if self._metrics is None or self._events is None:
+            raise RuntimeError("the run folder's logs are not open")
+        clean = {key: None if value is None or not math.isfinite(value) else value for key, value in values.items()}
+        self._metrics.write(json.dumps({"epoch": epoch, "split": split, **clean}) + "\n")
+        self._metrics.flush()
+        for key, value in clean.items():
+            if value is not None:
+                self._events.add_scalar(f"{split}/{key}", value, epoch)
+
+    def close(self) -> None:
+        """Close the logs."""
+        if self._metrics is not None and self._events is not None:
+            self._metrics.close()
+            self._events.close()
+            self._metrics = self._events = None
+
+
+def read_metrics(file: Path) -> list[dict[str, Any]]:
+    """Return the rows of a metrics.jsonl; a last line that a killed run left half-written is dropped."""
+    rows = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            break
+    return rows
+
+
+def _write(file: Path, text: str) -> None:
+    temporary = file.with_name(f".{file.name}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, file)
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+    return flat
+
+
+def _environment() -> dict[str, str | None]:
+    try:
+        here = Path(__file__).parent
+        commit = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        commit = None
+    return {
+        "pcan_pose": pcan_pose.__version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "torch_geometric": version("torch-geometric"),
+        "numpy": np.__version__,
+        "commit": commit,
+    }

@@ -1,0 +1,82 @@
+"""Testing: a run and a split in, a score file's content out."""
+
+from pathlib import Path
+
+import torch
+
+from pcan_pose.config import RunConfig
+from pcan_pose.data.streams import input_channels
+from pcan_pose.engine.checkpoint import load_checkpoint
+from pcan_pose.engine.distributed import pick_device
+from pcan_pose.engine.inference import score_clips
+from pcan_pose.engine.run_folder import RunFolder
+from pcan_pose.engine.train import PRECISIONS, dataset
+from pcan_pose.errors import CheckpointError, DataError
+from pcan_pose.keypoints import read_set
+from pcan_pose.models.recognizer import Recognizer, build_recognizer
+from pcan_pose.scores import ScoreSet
+from pcan_pose.skeleton import skeleton
+from pcan_pose.taxonomy import Taxonomy
+
+
+def test_run(run: Path, split: str, *, data: Path | None = None, device: str = "auto") -> ScoreSet:
+    """Return the scores of a trained run on a split.
+
+    Args:
+        run: The run folder.
+        split: Name of the split.
+        data: Keypoint set; None takes the run's own.
+        device: auto, cpu, cuda or cuda:N.
+
+    Raises:
+        CheckpointError: If the run or its checkpoint cannot be used.
+        DataError: If the set has another layout or taxonomy, or no such split.
+    """
+    config, recognizer, taxonomy, state = load_run(run, device)
+    path = data or config.data.path
+    keypoint_set = read_set(path)
+    header = keypoint_set.header
+    faults = []
+    if (header.layout, header.dims) != (state["layout"], state["dims"]):
+        faults.append(
+            f"{path}: layout {header.layout!r} in {header.dims} dimensions, the run was trained on "
+            f"{state['layout']!r} in {state['dims']}; extract or import in the run's layout."
+        )
+    if header.taxonomy is not None and header.taxonomy != taxonomy:
+        faults.append(
+            f"{path}: taxonomy {header.taxonomy.name!r} is not the run's {taxonomy.name!r}; its labels mean other "
+            "things; test on a set with the run's taxonomy."
+        )
+    if faults:
+        raise DataError(*faults)
+    clips = dataset(keypoint_set.select(keypoint_set.in_split(split)), config, pick_device(device))
+    return score_clips(recognizer, clips, config.data, taxonomy, model=config.name)
+
+
+def load_run(run: Path, device: str = "auto") -> tuple[RunConfig, Recognizer, Taxonomy, dict[str, object]]:
+    """Return a run's configuration, its trained network on a device, its taxonomy and its checkpoint's content.
+
+    Raises:
+        CheckpointError: If the run or its checkpoint cannot be used.
+    """
+    folder = RunFolder(Path(run))
+    config = folder.config()
+    if config.train.threads is not None:
+        torch.set_num_threads(config.train.threads)
+    state = load_checkpoint(folder.checkpoint)
+    taxonomy = Taxonomy.from_json(str(state["taxonomy"]))
+    recognizer = build_recognizer(
+        config.encoder,
+        config.head,
+        skeleton=skeleton(str(state["layout"])),
+        in_channels=input_channels(int(state["dims"]), config.data.streams),
+        taxonomy=taxonomy,
+        precision=PRECISIONS[config.train.precision],
+    )
+    try:
+        recognizer.load_state_dict(state["model"])
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{folder.checkpoint}: does not fit the run's configuration: {str(error).splitlines()[0]}"
+        ) from error
+    return config, recognizer.to(pick_device(device)), taxonomy, state

@@ -1,0 +1,329 @@
+"""Training: our own loop, from one process to many, resumed to the bit.
+
+An epoch's order, crops, augmentations and dropout follow from the seed and the epoch's number alone, so a run that is
+resumed after epoch e goes on as if it had never stopped, and several processes draw the same global batch.
+"""
+
+import logging
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from inspect import signature
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel
+
+from pcan_pose.config import OptimConfig, RunConfig
+from pcan_pose.data.dataset import PoseDataset
+from pcan_pose.data.streams import fuse_streams, input_channels
+from pcan_pose.data.transforms import augment, random_positions
+from pcan_pose.engine.checkpoint import load_checkpoint, save_checkpoint
+from pcan_pose.engine.distributed import Processes, gather, processes, use_global_batch_norm
+from pcan_pose.engine.inference import score_clips
+from pcan_pose.engine.run_folder import RunFolder
+from pcan_pose.errors import CheckpointError, ConfigError, DataError
+from pcan_pose.keypoints import KeypointSet, read_set
+from pcan_pose.metrics import evaluate
+from pcan_pose.models.recognizer import Recognizer, TrainingStep, build_recognizer
+from pcan_pose.taxonomy import Taxonomy
+
+log = logging.getLogger(__name__)
+
+Tensors = tuple[Tensor, ...] | list[Tensor]
+Progress = Callable[[int, int, dict[str, float]], None]
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a run trains on and measures.
+
+    Args:
+        train: Clips with labels.
+        val: Clips to measure, or None.
+        taxonomy: The action tree.
+    """
+
+    train: PoseDataset
+    val: PoseDataset | None
+    taxonomy: Taxonomy
+
+
+def train(config: RunConfig, *, resume: bool = False, progress: Progress | None = None) -> Path:
+    """Train a run and return its folder.
+
+    Args:
+        config: The run.
+        resume: Whether to go on from the folder's last checkpoint; without one the run starts from the beginning.
+        progress: Called after every epoch with the epoch, the number of epochs and the epoch's mean losses.
+
+    Raises:
+        PcanError: If data, configuration or run folder cannot be used; nothing is written then.
+    """
+    with processes(config.train.device) as mine:
+        if config.train.threads is not None:
+            torch.set_num_threads(config.train.threads)
+        data = load_data(config, mine.device)
+        mine.rows(config.train.batch_size)
+        folder = RunFolder(config.folder)
+        if mine.is_first and resume and folder.path.exists():
+            folder.check_resumable(config)
+        elif mine.is_first:
+            folder.create(config)
+        Trainer(config, data, mine, folder).run(progress)
+        return folder.path
+
+
+def load_data(config: RunConfig, device: torch.device) -> TrainingData:
+    """Return the clips of a configuration on a device.
+
+    Raises:
+        DataError: If the set has no taxonomy, a split is empty, or clips have no label or an unknown one.
+        ConfigError: If there are fewer clips than one batch needs.
+    """
+    keypoint_set = read_set(config.data.path)
+    taxonomy = keypoint_set.header.taxonomy
+    if taxonomy is None:
+        raise DataError(f"{config.data.path}: the set has no taxonomy, so its labels mean nothing; import it with one.")
+    training = keypoint_set.select(keypoint_set.in_split(config.data.train_split))
+    outside = np.flatnonzero((training.labels < 0) | (training.labels >= taxonomy.num_actions))
+    if len(outside):
+        names = ", ".join(training.clip_ids[i] for i in outside[:5])
+        raise DataError(
+            f"{config.data.path}: {len(outside)} clips of split {config.data.train_split!r} have no label in "
+            f"0..{taxonomy.num_actions - 1}: {names}{' ...' if len(outside) > 5 else ''}; label them or take them out."
+        )
+    if len(training) * config.train.repeats < config.train.batch_size:
+        raise ConfigError(
+            f"train.batch_size {config.train.batch_size} is more than the {len(training)} clips of split "
+            f"{config.data.train_split!r} x train.repeats {config.train.repeats}; lower it."
+        )
+    val = None
+    if config.data.val_split is not None:
+        measured = keypoint_set.select(keypoint_set.in_split(config.data.val_split))
+        if (measured.labels < 0).all() or (measured.labels >= taxonomy.num_actions).any():
+            raise DataError(
+                f"{config.data.path}: split {config.data.val_split!r} cannot be measured, its clips have no label or "
+                f"one outside 0..{taxonomy.num_actions - 1}; label them, or set data.val_split=null."
+            )
+        val = dataset(measured, config, device)
+    return TrainingData(dataset(training, config, device), val, taxonomy)
+
+
+def dataset(keypoint_set: KeypointSet, config: RunConfig, device: torch.device) -> PoseDataset:
+    """Return a set's clips as the run's configuration wants them."""
+    data = config.data
+    return PoseDataset(
+        keypoint_set,
+        device=device,
+        persons=data.persons,
+        centre=data.centre,
+        scale=data.scale,
+        face_camera=data.face_camera,
+    )
+
+
+class Trainer:
+    """One run: network, optimiser, schedule, averaged weights, and the loop over epochs.
+
+    Args:
+        config: The run.
+        data: What to train on.
+        mine: This process among all.
+        folder: Where to write; None writes nothing.
+    """
+
+    def __init__(self, config: RunConfig, data: TrainingData, mine: Processes, folder: RunFolder | None) -> None:
+        self.config, self.data, self.mine, self.folder = config, data, mine, folder
+        torch.manual_seed(config.seed)
+        self.recognizer = build_recognizer(
+            config.encoder,
+            config.head,
+            skeleton=data.train.skeleton,
+            in_channels=input_channels(data.train.dims, config.data.streams),
+            taxonomy=data.taxonomy,
+            precision=PRECISIONS[config.train.precision],
+        ).to(mine.device)
+        self.averaged = AveragedModel(self.recognizer, multi_avg_fn=_ema(config.train.ema), use_buffers=True)
+        if mine.size > 1:
+            use_global_batch_norm(self.recognizer)
+        if config.train.compile:
+            self.recognizer.encoder.compile()
+        step: nn.Module = TrainingStep(self.recognizer, gather if mine.size > 1 else None)
+        if mine.size > 1:
+            # Every process computes the same buffers. torch renamed the switch; its old name warns.
+            known = signature(DistributedDataParallel).parameters
+            switch = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+            options: dict[str, Any] = {switch: False}
+            step = DistributedDataParallel(step, **options)
+        self.step = step
+        self.steps_per_epoch = len(data.train) * config.train.repeats // config.train.batch_size
+        self.optimizer = build_optimizer(self.recognizer, config.optim, fused=mine.device.type == "cuda")
+        warmup = config.optim.warmup_epochs * self.steps_per_epoch
+        total = config.train.epochs * self.steps_per_epoch
+        self.schedule = LambdaLR(self.optimizer, lambda step: _rate(step, warmup, total))
+        self.epoch = 0
+
+    @property
+    def result(self) -> Recognizer:
+        """The network that is tested and saved: averaged weights if the run has them."""
+        return cast(Recognizer, self.averaged.module) if self.config.train.ema else self.recognizer
+
+    def run(self, progress: Progress | None = None) -> None:
+        """Train to the last epoch, from the folder's checkpoint if there is one."""
+        train = self.config.train
+        if self.folder is not None and self.folder.checkpoint.is_file():
+            self.load(load_checkpoint(self.folder.checkpoint))
+        writes = self.folder is not None and self.mine.is_first
+        if writes and self.folder is not None:
+            self.folder.start(self.epoch)
+        try:
+            while self.epoch < train.epochs:
+                started = time.perf_counter()
+                losses = self.train_epoch()
+                self.epoch += 1
+                last = self.epoch == train.epochs
+                losses |= {"lr": float(self.schedule.get_last_lr()[0]), "seconds": time.perf_counter() - started}
+                if progress is not None and self.mine.is_first:
+                    progress(self.epoch, train.epochs, losses)
+                if writes and self.folder is not None:
+                    self.folder.log(self.epoch, "train", losses)
+                    if self.data.val is not None and (last or self.epoch % train.val_every == 0):
+                        self.folder.log(self.epoch, self.config.data.val_split or "val", self.measure(self.data.val))
+                    if last or self.epoch % train.save_every == 0:
+                        save_checkpoint(self.folder.checkpoint, self.state())
+        finally:
+            if writes and self.folder is not None:
+                self.folder.close()
+
+    def train_epoch(self) -> dict[str, float]:
+        """Train one epoch and return its mean losses."""
+        config, data, device = self.config, self.data.train, self.mine.device
+        batch = config.train.batch_size
+        rows = self.mine.rows(batch)
+        # One seed an epoch for dropout, the same in every process, and one generator for order and augmentations.
+        seed = config.seed * 100_003 + self.epoch
+        torch.manual_seed(seed)
+        generator = torch.Generator(device).manual_seed(seed)
+        order = torch.cat(
+            [torch.randperm(len(data), generator=generator, device=device) for _ in range(config.train.repeats)]
+        )
+        self.step.train()
+        sums: defaultdict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=device))
+        for clips in torch.split(order, batch)[: self.steps_per_epoch]:
+            x, found = self.training_batch(clips, rows, generator)
+            losses: dict[str, Tensor] = self.step(x, found, data.labels[clips])
+            self.optimizer.zero_grad(set_to_none=True)
+            losses["loss"].backward()  # type: ignore[no-untyped-call]
+            if config.optim.clip_norm is not None:
+                nn.utils.clip_grad_norm_(self.recognizer.parameters(), config.optim.clip_norm)
+            self.optimizer.step()
+            self.schedule.step()
+            if config.train.ema:
+                self.averaged.update_parameters(self.recognizer)
+            for name, loss in losses.items():
+                sums[name] += loss.detach()
+        means = {name: float(total) / self.steps_per_epoch for name, total in sums.items()}
+        if not math.isfinite(means["loss"]):
+            raise DataError(
+                f"epoch {self.epoch + 1}: the loss is {means['loss']}; lower optim.lr, set optim.clip_norm, and look "
+                "for non-finite keypoints with 'pcan-pose data validate'."
+            )
+        return means
+
+    def training_batch(self, clips: Tensor, rows: slice, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return this process's share of a global batch: streams (N, M, T, V, C) and found joints (N, M, T, V)."""
+        data, settings = self.data.train, self.config.data
+        positions = random_positions(len(clips), settings.frames, settings.augment, generator)
+        sample = data.sample(clips[rows], positions[rows])
+        keypoints, scores = augment(
+            sample.keypoints, sample.scores, data.skeleton, settings.augment, generator, rows=rows, batch=len(clips)
+        )
+        return fuse_streams(keypoints, scores, data.skeleton, settings.streams), scores > 0
+
+    def measure(self, clips: PoseDataset) -> dict[str, float | None]:
+        """Return the metrics of a dataset with the current result; unlabelled clips are left out."""
+        scores = score_clips(self.result, clips, self.config.data, self.data.taxonomy, model=self.config.name)
+        metrics = evaluate(
+            scores.action_logits, scores.body_logits, scores.labels, scores.taxonomy, drop_unlabelled=True
+        )
+        return metrics.summary()
+
+    def state(self) -> dict[str, object]:
+        """Return everything that a checkpoint holds."""
+        return {
+            "epoch": self.epoch,
+            "taxonomy": self.data.taxonomy.to_json(),
+            "layout": self.data.train.skeleton.name,
+            "dims": self.data.train.dims,
+            "model": self.result.state_dict(),
+            "training_model": self.recognizer.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+        }
+
+    def load(self, state: dict[str, object]) -> None:
+        """Continue from a checkpoint's content.
+
+        Raises:
+            CheckpointError: If the checkpoint is of another network or taxonomy.
+        """
+        if state["taxonomy"] != self.data.taxonomy.to_json():
+            raise CheckpointError(
+                "the checkpoint was trained with another taxonomy than the set has; use the same set."
+            )
+        try:
+            self.recognizer.load_state_dict(state["training_model"])  # type: ignore[arg-type]
+            self.averaged.load_state_dict(state["averaged"])  # type: ignore[arg-type]
+            self.optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]
+            self.schedule.load_state_dict(state["schedule"])  # type: ignore[arg-type]
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise CheckpointError(
+                f"the checkpoint does not fit the configuration: {str(error).splitlines()[0]}"
+            ) from error
+        self.epoch = int(state["epoch"])  # type: ignore[call-overload]
+
+
+def build_optimizer(model: nn.Module, config: OptimConfig, *, fused: bool = False) -> torch.optim.Optimizer:
+    """Return the optimiser; weight decay is for kernels and matrices, not for norms, biases and learned adjacencies."""
+    named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    decayed = [p for name, p in named if p.ndim > 1 and not name.endswith(("adjacency", "subsets"))]
+    chosen = set(decayed)
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": [p for _, p in named if p not in chosen], "weight_decay": 0.0},
+    ]
+    if config.type == "sgd":
+        nesterov = config.momentum > 0
+        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov, fused=fused or None)
+    return torch.optim.AdamW(groups, lr=config.lr, fused=fused or None)
+
+
+def _rate(step: int, warmup: float, total: int) -> float:
+    """Return the share of the highest learning rate: a linear rise, then a half cosine to 0."""
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    return 0.5 * (1 + math.cos(math.pi * min((step - warmup) / max(total - warmup, 1), 1)))
+
+
+def _ema(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
+    """Return an update of averaged tensors; counts are copied, and the first steps weigh more than the decay says."""
+
+    @torch.no_grad()
+    def update(averaged: Tensors, current: Tensors, updates: Tensor | int) -> None:
+        warmed = min(decay, (1 + int(updates)) / (10 + int(updates)))
+        if averaged[0].is_floating_point():
+            torch._foreach_lerp_(averaged, current, 1 - warmed)
+        else:
+            torch._foreach_copy_(averaged, current)
+
+    return update

@@ -1,0 +1,1 @@
+"""Encoders and the hierarchical prototype head."""

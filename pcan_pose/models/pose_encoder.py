@@ -1,0 +1,130 @@
+"""The default pose encoder.
+
+Shapes: N clips, M persons, T frames, V joints, C channels. Between the layers tensors are (N * M, C, T, V) with the
+channels last in memory, from the input to the pooling, so that no layer copies a layout.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pcan_pose.models.graph_conv import SpatialGraphConv
+from pcan_pose.models.pooling import masked_mean
+from pcan_pose.models.temporal_conv import BottleneckTemporalConv
+
+SpatialFactory = Callable[[int, int], nn.Module]
+
+
+class PoseBlock(nn.Module):
+    """One spatial and one temporal convolution, each with a residual connection.
+
+    Args:
+        in_channels: C of the input.
+        out_channels: C of the output.
+        spatial: Makes the spatial operator from the input's and the output's channels.
+        kernel: Frames that the temporal convolution spans.
+        stride: Stride in time.
+        reduction: Reduction of the temporal bottleneck.
+
+    Shapes:
+        input (B, C_in, T, V) -> output (B, C_out, ceil(T / stride), V).
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, spatial: SpatialFactory, kernel: int, stride: int, reduction: int
+    ) -> None:
+        super().__init__()
+        self.spatial = spatial(in_channels, out_channels)
+        self.norm = nn.BatchNorm2d(out_channels)
+        self.project = _projection(in_channels, out_channels, 1)
+        self.temporal = BottleneckTemporalConv(out_channels, kernel, stride, reduction)
+        self.shorten = _projection(out_channels, out_channels, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the block's features, (B, C_out, T', V)."""
+        x = F.relu(self.norm(self.spatial(x)) + self.project(x))  # (B, C_out, T, V)
+        return F.relu(self.temporal(x) + self.shorten(x))  # (B, C_out, T', V)
+
+
+class PoseEncoder(nn.Module):
+    """Graph convolutions over early-fused streams, pooled to one feature a clip.
+
+    The streams share one network: each channel of each joint is normalised over the batch, a strided convolution is the
+    stem (one weight for each stream's channels, summed), and stages of `PoseBlock` halve time as they widen.
+
+    Args:
+        in_channels: C of the input: coordinates of all streams and the score.
+        adjacency: float32 (V, V), the skeleton's normalised adjacency with self-loops.
+        widths: Channels of each stage.
+        depths: Blocks of each stage.
+        groups: Learned adjacencies of a block.
+        temporal_kernel: Frames that a temporal convolution spans, odd.
+        reduction: Reduction of the temporal bottlenecks.
+        stem_stride: Stride in time of the stem.
+        spatial: Makes another spatial operator than `SpatialGraphConv`.
+
+    Shapes:
+        input (N, M, T, V, C_in), found (N, M, T, V) -> output (N, widths[-1]).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        adjacency: npt.NDArray[np.float32],
+        *,
+        widths: tuple[int, ...] = (64, 128, 256),
+        depths: tuple[int, ...] = (3, 2, 2),
+        groups: int = 1,
+        temporal_kernel: int = 5,
+        reduction: int = 4,
+        stem_stride: int = 2,
+        spatial: SpatialFactory | None = None,
+    ) -> None:
+        super().__init__()
+
+        def learned(in_channels: int, out_channels: int) -> nn.Module:
+            return SpatialGraphConv(in_channels, out_channels, adjacency, groups)
+
+        joints = adjacency.shape[0]
+        self.out_features = widths[-1]
+        self.input_norm = nn.BatchNorm1d(joints * in_channels)
+        self.stem = nn.Sequential(
+            nn.Conv2d(
+                in_channels, widths[0], (temporal_kernel, 1), (stem_stride, 1), (temporal_kernel // 2, 0), bias=False
+            ),
+            nn.BatchNorm2d(widths[0]),
+            nn.ReLU(inplace=True),
+        )
+        blocks = []
+        previous = widths[0]
+        for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
+            for block in range(depth):
+                stride = 2 if stage and not block else 1
+                blocks.append(PoseBlock(previous, width, spatial or learned, temporal_kernel, stride, reduction))
+                previous = width
+        self.blocks = nn.Sequential(*blocks)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, x: Tensor, found: Tensor) -> Tensor:
+        """Return one feature a clip, (N, widths[-1]).
+
+        Args:
+            x: (N, M, T, V, C_in), the fused streams.
+            found: bool (N, M, T, V), where a joint is there.
+        """
+        clips, persons, frames, joints, channels = x.shape
+        x = self.input_norm(x.reshape(-1, joints * channels))  # (N * M * T, V * C)
+        x = x.view(clips * persons, frames, joints, channels) * found.flatten(0, 1)[..., None]
+        x = self.stem(x.permute(0, 3, 1, 2))  # (N * M, C, T', V), channels last
+        return masked_mean(self.blocks(x), found)  # (N, C)
+
+
+def _projection(in_channels: int, out_channels: int, stride: int) -> nn.Module:
+    """Return the residual path: the identity where the shape stays, a normed 1x1 convolution elsewhere."""
+    if in_channels == out_channels and stride == 1:
+        return nn.Identity()
+    return nn.Sequential(nn.Conv2d(in_channels, out_channels, 1, (stride, 1), bias=False), nn.BatchNorm2d(out_channels))

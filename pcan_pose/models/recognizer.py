@@ -1,0 +1,125 @@
+"""An encoder and the hierarchical head as one network.
+
+Shapes: N clips, M persons, T frames, V joints, C channels.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from pcan_pose.config import HeadConfig, PoseEncoderConfig, STGCNPlusPlusConfig
+from pcan_pose.models.pose_encoder import PoseEncoder, SpatialFactory
+from pcan_pose.models.stgcn_plus_plus import STGCNPlusPlus
+from pcan_pose.models.tree_head import Prediction, TreeHead
+from pcan_pose.skeleton import Skeleton, adjacency, spatial_partition
+from pcan_pose.taxonomy import Taxonomy
+
+Gather = Callable[[Tensor], Tensor]
+
+
+class Recognizer(nn.Module):
+    """Fused streams in, logits of both levels out; in training, the losses.
+
+    Args:
+        encoder: Gives one feature a clip and says its width as ``out_features``.
+        head: The hierarchical head.
+        precision: Arithmetic of the encoder; the head is always in float32.
+    """
+
+    def __init__(
+        self, encoder: PoseEncoder | STGCNPlusPlus, head: TreeHead, precision: torch.dtype = torch.float32
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+        self.precision = precision
+
+    def encode(self, x: Tensor, found: Tensor) -> Tensor:
+        """Return the pooled features, float32 (N, F)."""
+        with torch.autocast(x.device.type, self.precision, enabled=self.precision != torch.float32):
+            features: Tensor = self.encoder(x, found)
+        return features.float()
+
+    def forward(self, x: Tensor, found: Tensor) -> Prediction:
+        """Return the rectified prediction.
+
+        Args:
+            x: (N, M, T, V, C), the fused streams.
+            found: bool (N, M, T, V), where a joint is there.
+        """
+        prediction: Prediction = self.head(self.encode(x, found))
+        return prediction
+
+
+class TrainingStep(nn.Module):
+    """The part of a training step that runs forward: what DistributedDataParallel wraps.
+
+    Args:
+        recognizer: The network.
+        gather: Makes the global batch of this process's rows, differentiably; None in a single process.
+    """
+
+    def __init__(self, recognizer: Recognizer, gather: Gather | None = None) -> None:
+        super().__init__()
+        self.recognizer = recognizer
+        self.gather = gather
+
+    def forward(self, x: Tensor, found: Tensor, actions: Tensor) -> dict[str, Tensor]:
+        """Return the named loss terms of the global batch.
+
+        Args:
+            x: (N, M, T, V, C), this process's clips.
+            found: bool (N, M, T, V).
+            actions: int64, the labels of the global batch.
+        """
+        features = self.recognizer.encode(x, found)
+        if self.gather is not None:
+            features = self.gather(features)
+        return self.recognizer.head.losses(features, actions)
+
+
+def build_recognizer(
+    encoder: PoseEncoderConfig | STGCNPlusPlusConfig,
+    head: HeadConfig,
+    *,
+    skeleton: Skeleton,
+    in_channels: int,
+    taxonomy: Taxonomy,
+    precision: torch.dtype = torch.float32,
+) -> Recognizer:
+    """Return the network of a configuration.
+
+    Args:
+        encoder: Which encoder, and its sizes.
+        head: Switches of the head.
+        skeleton: The joints' graph.
+        in_channels: C of the fused streams.
+        taxonomy: The action tree.
+        precision: Arithmetic of the encoder.
+
+    Raises:
+        ConfigError: If torch-geometric has no such convolution.
+    """
+    network: PoseEncoder | STGCNPlusPlus
+    match encoder:
+        case PoseEncoderConfig():
+            spatial: SpatialFactory | None = None
+            if encoder.spatial is not None:
+                from pcan_pose.models.geometric import spatial_operator
+
+                spatial = spatial_operator(encoder.spatial, skeleton)
+            network = PoseEncoder(
+                in_channels,
+                adjacency(skeleton, normalise=True),
+                widths=encoder.widths,
+                depths=encoder.depths,
+                groups=encoder.groups,
+                temporal_kernel=encoder.temporal_kernel,
+                reduction=encoder.reduction,
+                stem_stride=encoder.stem_stride,
+                spatial=spatial,
+            )
+        case STGCNPlusPlusConfig():
+            network = STGCNPlusPlus(in_channels, spatial_partition(skeleton), base_channels=encoder.base_channels)
+    return Recognizer(network, TreeHead(network.out_features, taxonomy, head), precision)

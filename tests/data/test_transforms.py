@@ -1,0 +1,199 @@
+import math
+
+import pytest
+import torch
+
+from pcan_pose.config import AugmentConfig
+from pcan_pose.data.transforms import augment, even_positions, random_positions, rotation_matrices
+from pcan_pose.skeleton import SKELETONS, skeleton
+
+LAYOUT = skeleton("openpose28")
+ALL = {
+    "flip": 0.5,
+    "rotation": (30, 20, 10),
+    "scale": 0.2,
+    "shear": 0.1,
+    "noise": 0.05,
+    "joint_dropout": 0.2,
+}
+EACH = [ALL, *({name: value} for name, value in ALL.items())]
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def batch(clips: int = 6, dims: int = 3, joints: int = 28) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = seeded(9)
+    scores = torch.rand(clips, 2, 5, joints, generator=generator)
+    scores = scores * (torch.rand(scores.shape, generator=generator) < 0.8)
+    keypoints = torch.randn(clips, 2, 5, joints, dims, generator=generator)
+    return keypoints * (scores > 0)[..., None], scores
+
+
+def apply(dims: int = 3, seed: int = 0, **config: object) -> tuple[torch.Tensor, torch.Tensor]:
+    return augment(*batch(dims=dims), LAYOUT, AugmentConfig(**config), seeded(seed))
+
+
+def test_even_positions() -> None:
+    assert even_positions(2, 5).tolist() == [[0, 0.25, 0.5, 0.75, 1]] * 2
+
+
+@pytest.mark.parametrize("resampling", ["uniform", "random"])
+@pytest.mark.parametrize("crop", [(1.0, 1.0), (0.5, 0.8), (0.9, 1.0)])
+def test_random_positions_are_sorted_and_inside_a_crop(resampling: str, crop: tuple[float, float]) -> None:
+    config = AugmentConfig(crop=crop, resampling=resampling)
+    positions = random_positions(200, 16, config, seeded())
+    assert positions.shape == (200, 16)
+    assert (positions.diff(dim=1) >= 0).all()
+    assert positions.min() >= 0 and positions.max() <= 1 + 1e-6
+    length = positions[:, -1] - positions[:, 0]
+    assert length.max() <= crop[1] + 1e-6
+    if resampling == "uniform":
+        assert length.min() >= crop[0] - 1e-6
+        torch.testing.assert_close(positions.diff(dim=1), (length / 15)[:, None].expand(-1, 15), rtol=1e-3, atol=1e-6)
+    if crop[0] < crop[1]:
+        assert length.std() > 0.01 and positions[:, 0].std() > 0.01
+    assert torch.equal(positions, random_positions(200, 16, config, seeded()))
+
+
+def test_no_augmentation_leaves_the_clips_and_draws_nothing() -> None:
+    keypoints, scores = batch()
+    generator = seeded()
+    state = generator.get_state()
+    out = augment(keypoints, scores, LAYOUT, AugmentConfig(), generator)
+    assert torch.equal(out[0], keypoints) and torch.equal(out[1], scores)
+    assert torch.equal(generator.get_state(), state)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("config", EACH)
+def test_the_seed_decides(config: dict[str, object], dims: int) -> None:
+    first, again, other = apply(dims, **config), apply(dims, **config), apply(dims, seed=1, **config)
+    assert torch.equal(first[0], again[0]) and torch.equal(first[1], again[1])
+    if dims == 3:
+        assert not torch.equal(first[0], other[0])
+
+
+@pytest.mark.parametrize("rows", [slice(0, 3), slice(3, 6), slice(2, 4)])
+@pytest.mark.parametrize("config", EACH)
+def test_a_share_of_the_batch_gets_what_the_whole_batch_gives_it(config: dict[str, object], rows: slice) -> None:
+    keypoints, scores = batch()
+    settings = AugmentConfig(**config)
+    generator, part_generator = seeded(), seeded()
+    whole = augment(keypoints, scores, LAYOUT, settings, generator)
+    part = augment(keypoints[rows], scores[rows], LAYOUT, settings, part_generator, rows=rows, batch=6)
+    torch.testing.assert_close(part[0], whole[0][rows], rtol=1e-6, atol=1e-6)
+    assert torch.equal(part[1], whole[1][rows])
+    # The next batch starts from the same random numbers, too.
+    assert torch.equal(generator.get_state(), part_generator.get_state())
+
+
+@pytest.mark.parametrize("config", EACH)
+def test_missing_joints_stay_at_zero(config: dict[str, object]) -> None:
+    keypoints, scores = apply(**config)
+    assert keypoints[scores == 0].abs().sum() == 0
+
+
+@pytest.mark.parametrize("config", EACH)
+def test_the_input_is_left_alone(config: dict[str, object]) -> None:
+    keypoints, scores = batch()
+    augment(keypoints, scores, LAYOUT, AugmentConfig(**config), seeded())
+    assert torch.equal(keypoints, batch()[0]) and torch.equal(scores, batch()[1])
+
+
+@pytest.mark.parametrize("name", sorted(SKELETONS))
+def test_flipping_swaps_sides_and_twice_is_nothing(name: str) -> None:
+    layout = skeleton(name)
+    keypoints, scores = batch(joints=layout.num_joints)
+    config = AugmentConfig(flip=1)
+    once = augment(keypoints, scores, layout, config, seeded())
+    left, right = (layout.index(f"{side}_wrist") for side in ("left", "right"))
+    assert torch.equal(once[0][..., left, :], keypoints[..., right, :] * torch.tensor([-1.0, 1, 1]))
+    assert torch.equal(once[1][..., left], scores[..., right])
+    assert not torch.equal(once[0], keypoints)
+    twice = augment(*once, layout, config, seeded())
+    assert torch.equal(twice[0], keypoints) and torch.equal(twice[1], scores)
+
+
+def test_a_flip_turns_whole_clips_as_often_as_its_probability_says() -> None:
+    keypoints, scores = torch.ones(2000, 1, 2, 28, 2), torch.ones(2000, 1, 2, 28)
+    flipped = augment(keypoints, scores, LAYOUT, AugmentConfig(flip=0.3), seeded())[0][..., 0] < 0
+    assert (flipped.flatten(1).all(1) | ~flipped.flatten(1).any(1)).all()
+    assert flipped.float().mean() == pytest.approx(0.3, abs=0.05)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_a_rotation_keeps_all_distances_and_sides(dims: int) -> None:
+    keypoints, scores = batch(dims=dims)
+    turned, _ = augment(keypoints, scores, LAYOUT, AugmentConfig(rotation=(60, 60, 30)), seeded())
+    before, after = (torch.cdist(x.double(), x.double()) for x in (keypoints, turned))
+    torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-5)
+    assert not torch.allclose(turned, keypoints, atol=1e-2)
+    angles = torch.rand(20, 3) * 6 - 3
+    matrices = rotation_matrices(angles, dims)
+    torch.testing.assert_close(torch.linalg.det(matrices), torch.ones(20))
+    torch.testing.assert_close(matrices @ matrices.mT, torch.eye(dims).expand(20, dims, dims), rtol=1e-5, atol=1e-6)
+
+
+def test_rotations_turn_about_their_axes_in_the_right_sense() -> None:
+    quarter = math.pi / 2
+    matrices = rotation_matrices(torch.tensor([[quarter, 0, 0], [0, quarter, 0], [0, 0, quarter]]), 3)
+    x, y, z = torch.eye(3)
+    for matrix, start, end in zip(matrices, (y, z, x), (z, x, y), strict=True):
+        torch.testing.assert_close(matrix @ start, end, rtol=0, atol=1e-6)
+    flat = rotation_matrices(torch.tensor([[9.0, 9.0, quarter]]), 2)[0]
+    torch.testing.assert_close(flat @ torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), rtol=0, atol=1e-6)
+    both = rotation_matrices(torch.tensor([[quarter, quarter, quarter]]), 3)[0]
+    torch.testing.assert_close(both, matrices[2] @ matrices[1] @ matrices[0], rtol=0, atol=1e-6)
+
+
+def test_a_rotations_angle_stays_in_its_limit() -> None:
+    keypoints = torch.zeros(500, 1, 1, 28, 2)
+    keypoints[..., 0] = 1
+    turned, _ = augment(keypoints, torch.ones(500, 1, 1, 28), LAYOUT, AugmentConfig(rotation=(0, 0, 20)), seeded())
+    degrees = torch.atan2(turned[..., 1], turned[..., 0]).rad2deg()
+    assert 18 < degrees.max() <= 20.01 and -20.01 <= degrees.min() < -18
+
+
+def test_scale_is_one_factor_a_clip() -> None:
+    keypoints, scores = batch()
+    scaled, _ = augment(keypoints, scores, LAYOUT, AugmentConfig(scale=0.2), seeded())
+    factors = [(scaled[n][scores[n] > 0] / keypoints[n][scores[n] > 0]) for n in range(6)]
+    for factor in factors:
+        torch.testing.assert_close(factor, factor[0, 0].expand_as(factor), rtol=1e-4, atol=1e-4)
+        assert 0.8 <= factor[0, 0] <= 1.2
+    assert len({round(float(factor[0, 0]), 4) for factor in factors}) == 6
+
+
+def test_shear_keeps_the_diagonal() -> None:
+    axes = torch.eye(3).repeat(6, 1, 1)[:, None, None]  # three joints on the axes
+    sheared, _ = augment(axes, torch.ones(6, 1, 1, 3), LAYOUT, AugmentConfig(shear=0.1), seeded())
+    matrices = sheared[:, 0, 0]
+    torch.testing.assert_close(matrices.diagonal(dim1=1, dim2=2), torch.ones(6, 3))
+    off = matrices - torch.diag_embed(torch.ones(6, 3))
+    assert 0.05 < off.abs().max() <= 0.1
+
+
+def test_noise_is_drawn_for_each_joint_that_is_there() -> None:
+    keypoints, scores = torch.zeros(20, 1, 10, 28, 2), torch.ones(20, 1, 10, 28)
+    scores[:, :, :, 3] = 0
+    noisy, _ = augment(keypoints, scores, LAYOUT, AugmentConfig(noise=0.3), seeded())
+    assert noisy[..., 3, :].abs().sum() == 0
+    rest = noisy[scores > 0]
+    assert rest.std() == pytest.approx(0.3, rel=0.05)
+    assert len(rest.unique()) > 0.9 * rest.numel()
+
+
+def test_joint_dropout_takes_joints_for_the_whole_clip() -> None:
+    keypoints, scores = torch.ones(100, 2, 5, 28, 2), torch.ones(100, 2, 5, 28)
+    keypoints, scores = augment(keypoints, scores, LAYOUT, AugmentConfig(joint_dropout=0.25), seeded())
+    gone = scores.permute(0, 3, 1, 2).flatten(2) == 0
+    assert (gone.all(2) | ~gone.any(2)).all()
+    assert gone.float().mean() == pytest.approx(0.25, abs=0.05)
+    assert torch.equal(keypoints[..., 0], scores)

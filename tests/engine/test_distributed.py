@@ -1,0 +1,204 @@
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_runs import Configure, assert_equal, run_processes, settings
+from torch import nn
+from two_processes import smooth_activations
+
+from pcan_pose.config import parse_config, to_yaml
+from pcan_pose.engine.checkpoint import load_checkpoint
+from pcan_pose.engine.distributed import GlobalBatchNorm, Processes, pick_device, processes, use_global_batch_norm
+from pcan_pose.engine.run_folder import read_metrics
+from pcan_pose.engine.train import Trainer, load_data, train
+from pcan_pose.errors import ConfigError
+
+CPU = torch.device("cpu")
+HERE = Path(__file__).parent
+
+# Head dropout and every augmentation are on in all of them.
+RUNS: dict[str, dict[str, Any]] = {
+    "sgd": {"train__epochs": 2},
+    "adamw": {
+        "train__epochs": 1,
+        "optim__type": "adamw",
+        "optim__lr": 1e-3,
+        "optim__clip_norm": 0.5,
+        "train__repeats": 2,
+    },
+    "published": {"train__epochs": 1, "head__mode": "as_published"},
+    "no calibration": {"train__epochs": 1, "head__calibration": {"enabled": False}, "head__diversity_weight": 0},
+    "two persons": {"train__epochs": 1, "data__persons": 2, "train__ema": 0, "encoder__groups": 2},
+}
+
+
+def test_rows_of_a_batch() -> None:
+    assert Processes(0, 1, CPU).rows(7) == slice(0, 7)
+    assert [Processes(rank, 4, CPU).rows(12) for rank in range(4)] == [slice(3 * i, 3 * i + 3) for i in range(4)]
+    with pytest.raises(ConfigError, match=r"train\.batch_size 10 is not a multiple of the 4 processes"):
+        Processes(0, 4, CPU).rows(10)
+    assert Processes(0, 2, CPU).is_first and not Processes(1, 2, CPU).is_first
+
+
+def test_a_process_alone_needs_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with processes("cpu") as mine:
+        assert mine == Processes(0, 1, CPU)
+        assert not torch.distributed.is_initialized()
+
+
+def test_devices() -> None:
+    assert pick_device("cpu") == CPU
+    with pytest.raises(ConfigError, match=r"train\.device: 'gpu' is not a device; expected auto, cpu, cuda or cuda:N"):
+        pick_device("gpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a CUDA device")
+def test_devices_without_cuda() -> None:
+    assert pick_device("auto") == CPU
+    for name in ("cuda", "cuda:1"):
+        with pytest.raises(ConfigError, match=f"train.device: '{name}' was asked for, but torch finds no CUDA device"):
+            pick_device(name)
+
+
+def test_a_cuda_device_for_each_process_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    assert pick_device("auto", 1) == pick_device("cuda", 1) == torch.device("cuda", 1)
+    assert pick_device("cuda:0", 1) == torch.device("cuda", 0)
+    with pytest.raises(ConfigError, match="train.device: 'cuda:2' was asked for, but there are 2 CUDA devices, from 0"):
+        pick_device("cuda", 2)
+
+
+def test_global_batch_norm_takes_over_weights_and_state_and_evaluates_alike() -> None:
+    network = nn.Sequential(nn.Conv2d(2, 3, 1), nn.Sequential(nn.BatchNorm2d(3, momentum=0.3, eps=1e-3), nn.ReLU()))
+    network(torch.randn(4, 2, 5, 2))
+    nn.init.normal_(network[1][0].weight)
+    network.eval()
+    x = torch.randn(4, 2, 5, 2)
+    before, state = network(x), {key: value.clone() for key, value in network.state_dict().items()}
+    use_global_batch_norm(network)
+    assert isinstance(network[1][0], GlobalBatchNorm)
+    network.eval()
+    torch.testing.assert_close(network(x), before)
+    assert_equal(dict(network.state_dict()), state)
+
+
+@pytest.fixture
+def smooth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process use the activation that the two processes use."""
+    monkeypatch.setattr(torch.nn.functional, "relu", torch.nn.functional.relu)  # to be put back
+    smooth_activations()
+
+
+@pytest.fixture(scope="module")
+def two_processes(data_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return what two processes computed together."""
+    folder = tmp_path_factory.mktemp("two")
+    runs = {name: settings(data_path, folder, **changes) for name, changes in RUNS.items()}
+    command = ["-W", "error::FutureWarning", str(HERE / "two_processes.py"), str(folder), json.dumps(runs)]
+    for code, output in run_processes(command, [{"RANK": "0"}, {"RANK": "1"}]):
+        assert code == 0, output
+    first, second = (torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(2))
+    for name in RUNS:
+        assert_equal(first[name], second[name], name)
+    return first
+
+
+@pytest.mark.slow
+def test_global_batch_norm_equals_batch_norm_over_the_whole_batch(two_processes: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4, momentum=0.3))
+    x = (torch.randn(8, 3, 5, 2) * 3 + 1).requires_grad_()
+    target = torch.randn(8, 4, 5, 2)
+    for _ in range(2):
+        out = network(x)
+        (out - target).square().mean().backward()
+    found = two_processes["norm"]
+    torch.testing.assert_close(found.pop("out"), out.detach(), rtol=1e-5, atol=1e-6)
+    # Each process's gradient is times two: DistributedDataParallel halves those of the weights, not the input's.
+    torch.testing.assert_close(found.pop("gradient of x") / 2, x.grad, rtol=1e-4, atol=1e-7)
+    for name, parameter in network.named_parameters():
+        torch.testing.assert_close(found.pop(f"gradient of {name}"), parameter.grad, rtol=1e-4, atol=1e-6)
+    state = dict(network.state_dict())
+    assert found.keys() == state.keys()
+    for name, value in state.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("smooth")
+@pytest.mark.parametrize("name", RUNS)
+def test_two_processes_train_as_one_does(
+    two_processes: dict[str, Any], data_path: Path, tmp_path: Path, name: str
+) -> None:
+    config = parse_config(settings(data_path, tmp_path, **RUNS[name]), name)
+    run = Trainer(config, load_data(config, CPU), Processes(0, 1, CPU), None)
+    losses = []
+    while run.epoch < config.train.epochs:
+        losses.append(run.train_epoch())
+        run.epoch += 1
+    for together, alone in zip(two_processes[name]["losses"], losses, strict=True):
+        assert together == pytest.approx(alone, abs=1e-4)
+    state = run.state()
+    assert int(state["model"]["head.body_bank.seen"].sum()) > 0
+    for part in ("model", "training_model", "averaged"):
+        assert_equal(dict(two_processes[name][part]), dict(state[part]), part, atol=1e-5)
+
+
+def free_port() -> int:
+    """Return a port of this machine that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+START = """
+import os, sys
+from two_processes import smooth_activations
+from pcan_pose.config import load_config
+from pcan_pose.engine.train import train
+
+def stop(epoch, epochs, losses):
+    if sys.argv[2] == "stop" and epoch == 2:
+        os._exit(7)
+
+smooth_activations()
+train(load_config(sys.argv[1]), resume=sys.argv[2] == "resume", progress=stop)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("smooth")
+def test_a_run_that_torchrun_stopped_and_resumed_equals_an_uninterrupted_one(
+    configure: Configure, tmp_path: Path
+) -> None:
+    changes = {"data__val_split": "val", "train__val_every": 1}
+    alone = train(configure(name="alone", **changes))
+    config = configure(name="together", **changes)
+    script, file = tmp_path / "start.py", tmp_path / "together.yaml"
+    script.write_text(START)
+    file.write_text(to_yaml(config))
+
+    def launch(mode: str) -> tuple[int, str]:
+        torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1"]
+        return run_processes([*torchrun, "--master-port", str(free_port()), str(script), str(file), mode], [{}])[0]
+
+    code, output = launch("stop")
+    assert code != 0 and (config.folder / "last.pt").is_file(), output
+    assert load_checkpoint(config.folder / "last.pt")["epoch"] == 1
+    code, output = launch("resume")
+    assert code == 0, output
+    together, single = (load_checkpoint(folder / "last.pt") for folder in (config.folder, alone))
+    assert together["epoch"] == 3
+    assert_equal(together["model"], single["model"], atol=1e-5)
+    together, single = (read_metrics(folder / "metrics.jsonl") for folder in (config.folder, alone))
+    assert [(row["epoch"], row["split"]) for row in together] == [(row["epoch"], row["split"]) for row in single]
+    for mine, its in zip(together, single, strict=True):
+        assert mine["loss" if mine["split"] == "train" else "f1_mean"] == pytest.approx(
+            its.get("loss", its.get("f1_mean")), abs=1e-4
+        )

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+import torch
+from tiny_runs import TREE, Configure, tiny_set
+
+from pcan_pose.config import RunConfig
+from pcan_pose.data.dataset import PoseDataset
+from pcan_pose.data.streams import fuse_streams
+from pcan_pose.data.transforms import even_positions
+from pcan_pose.engine.distributed import Processes
+from pcan_pose.engine.inference import score_clips
+from pcan_pose.engine.train import Trainer, load_data
+from pcan_pose.models.recognizer import Recognizer
+
+
+def trained(config: RunConfig) -> Recognizer:
+    device = torch.device("cpu")
+    run = Trainer(config, load_data(config, device), Processes(0, 1, device), None)
+    run.train_epoch()
+    return run.recognizer
+
+
+def test_scores_are_the_networks_own_clip_by_clip(configure: Configure) -> None:
+    config = configure()
+    recognizer, clips = trained(config), PoseDataset(tiny_set())
+    scores = score_clips(recognizer, clips, config.data, TREE, model="m")
+    assert not recognizer.training
+    assert list(scores.clip_ids) == clips.clip_ids
+    assert scores.labels.tolist() == clips.labels.tolist()
+    assert (scores.stream, scores.model, scores.taxonomy) == ("joint+bone+joint_motion+bone_motion", "m", TREE)
+    for i in (0, 13, 31):
+        sample = clips.sample(torch.tensor([i]), even_positions(1, config.data.frames))
+        x = fuse_streams(sample.keypoints, sample.scores, clips.skeleton, config.data.streams)
+        with torch.no_grad():
+            prediction = recognizer(x, sample.scores > 0)
+        np.testing.assert_allclose(scores.action_logits[i], prediction.action_logits[0], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(scores.body_logits[i], prediction.body_logits[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 32])
+def test_the_batch_size_does_not_matter(configure: Configure, batch_size: int) -> None:
+    config = configure()
+    recognizer, clips = trained(config), PoseDataset(tiny_set())
+    whole = score_clips(recognizer, clips, config.data, TREE, model="m")
+    parts = score_clips(recognizer, clips, config.data, TREE, model="m", batch_size=batch_size)
+    np.testing.assert_allclose(parts.action_logits, whole.action_logits, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(parts.body_logits, whole.body_logits, rtol=1e-4, atol=1e-5)
+
+
+def test_labels_and_names_do_not_reach_the_network(configure: Configure) -> None:
+    config = configure()
+    recognizer = trained(config)
+    labelled, unlabelled = (
+        score_clips(recognizer, PoseDataset(tiny_set(labelled=known)), config.data, TREE, model="m")
+        for known in (True, False)
+    )
+    assert set(unlabelled.labels.tolist()) == {-1}
+    np.testing.assert_array_equal(labelled.action_logits, unlabelled.action_logits)
+
+
+def test_scores_of_a_bfloat16_network_are_float32(configure: Configure) -> None:
+    config = configure(train__precision="bf16")
+    scores = score_clips(trained(config), PoseDataset(tiny_set()), config.data, TREE, model="m")
+    assert scores.action_logits.dtype == scores.body_logits.dtype == np.float32

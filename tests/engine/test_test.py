@@ -1,0 +1,78 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_runs import TREE, Configure, tiny_set
+
+from pcan_pose.engine import test as engine_test
+from pcan_pose.engine.checkpoint import load_checkpoint, save_checkpoint
+from pcan_pose.engine.run_folder import read_metrics
+from pcan_pose.engine.train import train
+from pcan_pose.errors import CheckpointError, DataError
+from pcan_pose.keypoints import Header, write_set
+from pcan_pose.metrics import evaluate
+
+
+@pytest.fixture(params=[0.9, 0.0], ids=["averaged", "last"])
+def run(request: pytest.FixtureRequest, configure: Configure) -> Path:
+    return train(configure(data__val_split="val", train__epochs=2, train__ema=request.param))
+
+
+def test_a_split_is_scored_as_it_was_measured_in_training(run: Path) -> None:
+    scores = engine_test.test_run(run, "val", device="cpu")
+    assert list(scores.clip_ids) == [f"clip{i:02d}" for i in range(3, 32, 4)]
+    assert scores.model == "run"
+    metrics = evaluate(scores.action_logits, scores.body_logits, scores.labels, scores.taxonomy).summary()
+    logged = read_metrics(run / "metrics.jsonl")[-1]
+    assert metrics == {key: logged[key] for key in metrics}
+
+
+def test_the_checkpoints_result_is_what_is_tested(run: Path) -> None:
+    _, recognizer, taxonomy, state = engine_test.load_run(run, "cpu")
+    assert taxonomy == TREE
+    for name, value in recognizer.state_dict().items():
+        assert torch.equal(value, state["model"][name]), name
+    assert recognizer.head.action_bank.seen.sum() > 0  # the prototypes came along
+
+
+def test_a_set_without_labels_or_taxonomy_is_scored(configure: Configure, tmp_path: Path) -> None:
+    run = train(configure(train__epochs=1))
+    bare = Header(layout="coco17", dims=2, estimator="elsewhere")
+    write_set(tmp_path / "bare", tiny_set(bare, labelled=False))
+    scores = engine_test.test_run(run, "train", data=tmp_path / "bare", device="cpu")
+    labelled = engine_test.test_run(run, "train", device="cpu")
+    assert set(scores.labels.tolist()) == {-1}
+    np.testing.assert_array_equal(scores.action_logits, labelled.action_logits)
+
+
+def test_another_layout_and_taxonomy_are_both_named(configure: Configure, tmp_path: Path) -> None:
+    run = train(configure(train__epochs=1))
+    other = Header(layout="kinect20", dims=3, estimator="test", taxonomy=replace(TREE, name="other"))
+    path = tmp_path / "other"
+    write_set(path, tiny_set(other))
+    with pytest.raises(DataError) as error:
+        engine_test.test_run(run, "val", data=path, device="cpu")
+    assert error.value.faults == (
+        f"{path}: layout 'kinect20' in 3 dimensions, the run was trained on 'coco17' in 2; extract or import in the "
+        "run's layout.",
+        f"{path}: taxonomy 'other' is not the run's 'tiny'; its labels mean other things; test on a set with the run's "
+        "taxonomy.",
+    )
+
+
+def test_runs_and_splits_that_are_not_there(configure: Configure, tmp_path: Path) -> None:
+    run = train(configure(train__epochs=1))
+    with pytest.raises(DataError, match="no clip is in split 'test'; the set has train, val"):
+        engine_test.test_run(run, "test", device="cpu")
+    with pytest.raises(CheckpointError, match="not a run folder"):
+        engine_test.test_run(tmp_path, "val", device="cpu")
+    content = load_checkpoint(run / "last.pt")
+    content["model"].pop("head.action_bank.prototypes")
+    save_checkpoint(run / "last.pt", content)
+    with pytest.raises(CheckpointError, match=r"last\.pt: does not fit the run's configuration: Error\(s\) in loading"):
+        engine_test.test_run(run, "val", device="cpu")
+    (run / "last.pt").unlink()
+    with pytest.raises(CheckpointError, match="there is no checkpoint; has the run been trained"):
+        engine_test.test_run(run, "val", device="cpu")

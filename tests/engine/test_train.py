@@ -1,0 +1,358 @@
+import copy
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny_runs import TREE, Configure, assert_equal, tiny_set
+from torch import nn
+
+from pcan_pose.config import OptimConfig, RunConfig
+from pcan_pose.engine.checkpoint import load_checkpoint, save_checkpoint
+from pcan_pose.engine.distributed import Processes
+from pcan_pose.engine.run_folder import read_metrics
+from pcan_pose.engine.train import Trainer, build_optimizer, load_data, train
+from pcan_pose.errors import CheckpointError, ConfigError, DataError, ScoreError
+from pcan_pose.keypoints import Header, KeypointSet, write_set
+
+CPU = torch.device("cpu")
+
+
+class Killed(Exception):
+    pass
+
+
+def trainer(config: RunConfig) -> Trainer:
+    return Trainer(config, load_data(config, CPU), Processes(0, 1, CPU), None)
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    return [
+        {key: value for key, value in row.items() if key != "seconds"} for row in read_metrics(folder / "metrics.jsonl")
+    ]
+
+
+def written(path: Path, keypoint_set: KeypointSet) -> str:
+    write_set(path, keypoint_set)
+    return str(path)
+
+
+def test_a_run_leaves_a_folder_and_tells_its_progress(configure: Configure) -> None:
+    config = configure(data__val_split="val", train__val_every=2)
+    told = []
+    folder = train(config, progress=lambda epoch, epochs, losses: told.append((epoch, epochs, losses)))
+    assert folder == config.folder
+    assert {"config.yaml", "environment.json", "last.pt", "metrics.jsonl"} <= {path.name for path in folder.iterdir()}
+    assert [(epoch, epochs) for epoch, epochs, _ in told] == [(1, 3), (2, 3), (3, 3)]
+    names = {"loss", "action", "body", "tree", "action_calibration", "body_calibration", "diversity", "lr", "seconds"}
+    assert all(losses.keys() == names for *_, losses in told)
+    logged = read_metrics(folder / "metrics.jsonl")
+    assert [(row["epoch"], row["split"]) for row in logged] == [
+        (1, "train"), (2, "train"), (2, "val"), (3, "train"), (3, "val"),
+    ]  # fmt: skip
+    assert logged[0] == {"epoch": 1, "split": "train", **told[0][2]}
+    assert "f1_mean" in logged[-1]
+    assert load_checkpoint(folder / "last.pt")["epoch"] == 3
+
+
+def test_training_learns(configure: Configure) -> None:
+    config = configure(
+        data__val_split="val",
+        data__augment={},
+        head__dropout=0,
+        head__label_smoothing=0,
+        train__epochs=12,
+        train__val_every=100,
+    )
+    final = read_metrics(train(config) / "metrics.jsonl")[-1]
+    assert final["split"] == "val" and final["epoch"] == 12
+    assert next(value for key, value in final.items() if "top1" in key and "action" in key) >= 0.75
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(configure: Configure) -> None:
+    first, again, other = (
+        load_checkpoint(train(configure(name=name, seed=seed, train__epochs=1)) / "last.pt")
+        for name, seed in (("first", 0), ("again", 0), ("other", 1))
+    )
+    assert_equal(first, again)
+    assert not torch.equal(
+        first["model"]["head.action_classifier.weight"], other["model"]["head.action_classifier.weight"]
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"train__ema": 0, "optim__type": "adamw", "optim__lr": 0.001, "optim__clip_norm": 0.5, "train__repeats": 2},
+        {"head__mode": "as_published", "train__precision": "bf16"},
+    ],
+)
+def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(configure: Configure, changes: dict[str, Any]) -> None:
+    changes = {"data__val_split": "val", "train__val_every": 1, "train__epochs": 4} | changes
+    whole = train(configure(name="whole", **changes))
+    config = configure(name="stopped", **changes)
+
+    def kill(epoch: int, epochs: int, losses: dict[str, float]) -> None:
+        if epoch == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(config, progress=kill)
+    assert load_checkpoint(config.folder / "last.pt")["epoch"] == 2
+    with (config.folder / "metrics.jsonl").open("a") as metrics:
+        # As if the third epoch had been logged but not saved, and the machine had failed in the next line.
+        metrics.write('{"epoch": 3, "split": "train", "loss": 1.0}\n{"epoch": 3, "split": "va')
+    torch.manual_seed(123)  # whatever the new process's state is
+    torch.rand(10)
+    assert train(config, resume=True) == config.folder
+    assert_equal(load_checkpoint(config.folder / "last.pt"), load_checkpoint(whole / "last.pt"))
+    assert rows(config.folder) == rows(whole)
+    assert {(row["epoch"], row["split"]) for row in rows(whole)} == {
+        (e, s) for e in (1, 2, 3, 4) for s in ("train", "val")
+    }
+
+
+def test_resuming_a_finished_run_changes_nothing(configure: Configure) -> None:
+    folder = train(configure(train__epochs=1))
+    before = load_checkpoint(folder / "last.pt"), rows(folder)
+    train(configure(train__epochs=1), resume=True)
+    assert_equal(load_checkpoint(folder / "last.pt"), before[0])
+    assert rows(folder) == before[1]
+
+
+def test_resuming_before_the_first_checkpoint_starts_from_the_beginning(configure: Configure) -> None:
+    config = configure(train__epochs=1)
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        train(config, progress=kill)
+    assert not (config.folder / "last.pt").exists()
+    train(config, resume=True)
+    assert load_checkpoint(config.folder / "last.pt")["epoch"] == 1
+    fresh = train(configure(name="fresh", train__epochs=1), resume=True)  # nothing there at all
+    assert rows(fresh) == rows(config.folder)
+
+
+def test_an_existing_run_without_resume_is_an_error_and_stays_as_it_is(configure: Configure) -> None:
+    folder = train(configure(train__epochs=1))
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(CheckpointError, match="already exists; continue it with --resume"):
+        train(configure(train__epochs=1))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_changed_settings_are_named_on_resuming(configure: Configure) -> None:
+    train(configure(train__epochs=1))
+    with pytest.raises(CheckpointError, match=r"optim\.lr was 0\.05, now 0\.2; a resumed run keeps its settings"):
+        train(configure(train__epochs=1, optim__lr=0.2), resume=True)
+
+
+def test_a_checkpoint_that_does_not_fit_is_named(configure: Configure) -> None:
+    config = configure(train__epochs=1)
+    file = train(config) / "last.pt"
+    content = load_checkpoint(file)
+    save_checkpoint(file, content | {"taxonomy": replace(TREE, name="other").to_json()})
+    with pytest.raises(CheckpointError, match="trained with another taxonomy"):
+        train(config, resume=True)
+    save_checkpoint(file, {key: value for key, value in content.items() if key != "optimizer"})
+    with pytest.raises(CheckpointError, match="does not fit the configuration: 'optimizer'"):
+        train(config, resume=True)
+    weights = {key: value[:1] if value.ndim else value for key, value in content["training_model"].items()}
+    save_checkpoint(file, content | {"training_model": weights})
+    with pytest.raises(CheckpointError, match="does not fit the configuration: Error"):
+        train(config, resume=True)
+    file.write_bytes(file.read_bytes()[:2000])
+    with pytest.raises(CheckpointError, match=r"last\.pt: .*damaged"):
+        train(config, resume=True)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"encoder": {"type": "stgcn++", "base_channels": 12}},
+        {"encoder__spatial": "GATv2Conv"},
+        {"encoder__groups": 4},
+        {"train__precision": "bf16"},
+        {"optim__type": "adamw", "optim__lr": 1e-3},
+        {"optim__clip_norm": 0.1},
+        {"data__streams": ["bone_motion"]},
+        {"data__persons": 2},
+        {"head__mode": "as_published"},
+        {"head__rectification": 0, "head__calibration": {"enabled": False}, "head__diversity_weight": 0},
+    ],
+)
+def test_configurations_train(configure: Configure, changes: dict[str, Any]) -> None:
+    run = trainer(configure(train__epochs=1, train__batch_size=12, **changes))
+    before = copy.deepcopy(run.recognizer.state_dict())
+    losses = run.train_epoch()  # two steps
+    assert run.steps_per_epoch == 2
+    assert all(math.isfinite(loss) for loss in losses.values())
+    # The bias of a convolution in front of a batch norm has no effect, so it may stay.
+    trained = {name for name, p in run.recognizer.named_parameters() if p.requires_grad and not name.endswith("bias")}
+    still = [name for name in trained if torch.equal(before[name], run.recognizer.state_dict()[name])]
+    assert still == []
+    assert all(value.isfinite().all() for value in run.recognizer.state_dict().values())
+
+
+def test_the_gradient_is_clipped_to_the_norm(configure: Configure) -> None:
+    run = trainer(configure(optim__clip_norm=0.01, train__batch_size=24))
+    run.train_epoch()  # one step, whose gradient stays
+    norm = torch.stack([p.grad.norm() for p in run.recognizer.parameters()]).norm()
+    assert float(norm) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_weight_decay_is_for_kernels_and_matrices_only(configure: Configure) -> None:
+    run = trainer(configure())
+    names = {p: name for name, p in run.recognizer.named_parameters()}
+    decayed, free = ({names[p] for p in group["params"]} for group in run.optimizer.param_groups)
+    assert run.optimizer.param_groups[1]["weight_decay"] == 0
+    assert decayed | free == set(names.values()) and not decayed & free
+    assert {
+        "encoder.stem.0.weight",
+        "encoder.blocks.0.spatial.linear.weight",
+        "head.action_embedding.weight",
+    } <= decayed
+    assert {
+        "encoder.stem.1.weight",
+        "encoder.input_norm.bias",
+        "encoder.blocks.0.spatial.adjacency",
+        "head.body_classifier.bias",
+    } <= free
+
+
+def test_optimisers() -> None:
+    model = nn.Linear(2, 2)
+    sgd = build_optimizer(model, OptimConfig(lr=0.3, momentum=0.8))
+    assert isinstance(sgd, torch.optim.SGD) and sgd.defaults["nesterov"] and sgd.defaults["momentum"] == 0.8
+    assert not build_optimizer(model, OptimConfig(momentum=0)).defaults["nesterov"]
+    adamw = build_optimizer(model, OptimConfig(type="adamw", lr=0.3))
+    assert isinstance(adamw, torch.optim.AdamW) and adamw.defaults["lr"] == 0.3
+    model.bias.requires_grad_(False)
+    assert [len(group["params"]) for group in build_optimizer(model, OptimConfig()).param_groups] == [1, 0]
+
+
+def test_the_rate_rises_and_falls(configure: Configure) -> None:
+    run = trainer(configure(optim__lr=1.0, optim__warmup_epochs=2, train__epochs=10))
+    rates = []
+    for _ in range(10 * run.steps_per_epoch):
+        rates.append(run.optimizer.param_groups[0]["lr"])
+        run.optimizer.step()
+        run.schedule.step()
+    assert run.steps_per_epoch == 3
+    np.testing.assert_allclose(rates[:7], [1 / 7, 2 / 7, 3 / 7, 4 / 7, 5 / 7, 6 / 7, 1], rtol=1e-6)
+    np.testing.assert_allclose(rates[6:], [0.5 * (1 + math.cos(math.pi * i / 24)) for i in range(24)], rtol=1e-6)
+    assert run.optimizer.param_groups[0]["lr"] == pytest.approx(0, abs=1e-9)
+
+
+def test_every_clip_comes_as_often_as_repeats_say_and_epochs_differ(configure: Configure) -> None:
+    run = trainer(configure(train__repeats=3))
+    seen: list[list[int]] = []
+    batch = run.training_batch
+
+    def spy(clips: torch.Tensor, *rest: Any) -> Any:
+        seen[-1].extend(clips.tolist())
+        return batch(clips, *rest)
+
+    run.training_batch = spy  # type: ignore[method-assign]
+    for run.epoch in range(2):
+        seen.append([])
+        run.train_epoch()
+    assert all(sorted(epoch) == sorted([*range(24)] * 3) for epoch in seen)
+    assert seen[0] != seen[1]
+
+
+def test_averaged_weights_follow_and_are_the_result(configure: Configure) -> None:
+    run = trainer(configure(train__ema=0.9, train__batch_size=24))
+    history = []
+    for run.epoch in range(3):
+        run.train_epoch()
+        history.append({key: value.clone() for key, value in run.recognizer.state_dict().items()})
+    expected = history[0]
+    # The n-th update weighs min(0.9, (1 + n) / (10 + n)).
+    for n, state in enumerate(history[1:], start=1):
+        decay = min(0.9, (1 + n) / (10 + n))
+        expected = {
+            key: decay * value + (1 - decay) * state[key] if value.is_floating_point() else state[key]
+            for key, value in expected.items()
+        }
+    result = run.result.state_dict()
+    for key, value in expected.items():
+        torch.testing.assert_close(result[key], value, rtol=1e-5, atol=1e-6, msg=lambda text, key=key: f"{key}: {text}")
+    assert run.result is not run.recognizer
+    assert trainer(configure(train__ema=0)).result is not run.averaged.module
+    assert run.state()["model"].keys() == run.recognizer.state_dict().keys()
+
+
+def test_measuring_leaves_the_training_as_it_is(configure: Configure) -> None:
+    one, other = (trainer(configure(data__val_split="val", train__ema=0)) for _ in range(2))
+    for run in (one, other):
+        for run.epoch in range(2):
+            run.train_epoch()
+            if run is one:
+                run.measure(run.data.val)
+    assert_equal(one.state(), other.state())
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run_before_it_is_saved(configure: Configure, tmp_path: Path) -> None:
+    broken = tiny_set()
+    broken.keypoints[40:60] = np.nan
+    config = configure(data__path=written(tmp_path / "broken", broken))
+    with pytest.raises(
+        DataError, match=r"epoch 1: the loss is nan; lower optim\.lr, set optim\.clip_norm, and look for non-"
+    ):
+        train(config)
+    assert not (config.folder / "last.pt").exists()
+
+
+def test_data_that_cannot_be_trained_on(configure: Configure, tmp_path: Path) -> None:
+    bare = Header(layout="coco17", dims=2, estimator="test")
+    path = written(tmp_path / "bare", tiny_set(bare))
+    with pytest.raises(DataError, match=r"bare: the set has no taxonomy, so its labels mean nothing"):
+        train(configure(data__path=path))
+    path = written(tmp_path / "unlabelled", tiny_set(labelled=False))
+    with pytest.raises(
+        DataError,
+        match=r"24 clips of split 'train' have no label in 0\.\.3: clip00, clip01, clip02, clip04, clip05 \.\.\.;",
+    ):
+        train(configure(data__path=path))
+    with pytest.raises(DataError, match="no clip is in split 'trian'; the set has train, val"):
+        train(configure(data__train_split="trian"))
+    with pytest.raises(DataError, match="no clip is in split 'tset'"):
+        train(configure(data__val_split="tset"))
+    with pytest.raises(
+        ConfigError, match=r"train\.batch_size 49 is more than the 24 clips of split 'train' x train\.repeats 2"
+    ):
+        train(configure(train__batch_size=49, train__repeats=2))
+    with pytest.raises(ConfigError, match="train.device: 'gpu' is not a device; expected auto, cpu, cuda or cuda:N"):
+        train(configure(train__device="gpu"))
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("label", [-1, 4])
+def test_a_split_that_cannot_be_measured_is_an_error_before_anything_starts(
+    configure: Configure, tmp_path: Path, label: int
+) -> None:
+    keypoint_set = tiny_set()
+    labels = keypoint_set.labels.copy()
+    labels[3::4] = label
+    path = written(tmp_path / "set", replace(keypoint_set, labels=labels))
+    with pytest.raises((DataError, ScoreError), match="split 'val'"):
+        train(configure(data__path=path, data__val_split="val", train__epochs=1))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_metrics_are_json_without_nan(configure: Configure) -> None:
+    folder = train(configure(train__epochs=1, data__val_split="val"))
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    for line in (folder / "metrics.jsonl").read_text().splitlines():
+        json.loads(line, parse_constant=refuse)

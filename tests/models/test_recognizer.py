@@ -1,0 +1,99 @@
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from pcan_pose.config import HeadConfig, PoseEncoderConfig, STGCNPlusPlusConfig
+from pcan_pose.errors import ConfigError
+from pcan_pose.models.pose_encoder import PoseEncoder
+from pcan_pose.models.recognizer import Recognizer, TrainingStep, build_recognizer
+from pcan_pose.models.stgcn_plus_plus import STGCNPlusPlus
+from pcan_pose.skeleton import skeleton
+from pcan_pose.taxonomy import MA52
+
+TINY = {"widths": (8, 16), "depths": (1, 1), "temporal_kernel": 3}
+
+
+def make(encoder: PoseEncoderConfig | STGCNPlusPlusConfig | None = None, **settings: Any) -> Recognizer:
+    return build_recognizer(
+        encoder or PoseEncoderConfig(**TINY),
+        HeadConfig(action_embedding=6, body_embedding=4),
+        skeleton=skeleton("openpose28"),
+        in_channels=5,
+        taxonomy=MA52,
+        **settings,
+    )
+
+
+def batch(clips: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
+    found = torch.rand(clips, 1, 8, 28) < 0.9
+    return torch.randn(clips, 1, 8, 28, 5) * found[..., None], found
+
+
+@pytest.mark.parametrize(
+    ("encoder", "kind", "features"),
+    [
+        (PoseEncoderConfig(**TINY), PoseEncoder, 16),
+        (PoseEncoderConfig(**TINY, groups=4), PoseEncoder, 16),
+        (PoseEncoderConfig(**TINY, spatial="GATv2Conv"), PoseEncoder, 16),
+        (STGCNPlusPlusConfig(type="stgcn++", base_channels=12), STGCNPlusPlus, 48),
+    ],
+)
+def test_encoders_of_the_configuration(encoder: Any, kind: type[nn.Module], features: int) -> None:
+    recognizer = make(encoder)
+    assert isinstance(recognizer.encoder, kind)
+    assert recognizer.encode(*batch()).shape == (3, features)
+    prediction = recognizer(*batch())
+    assert prediction.action_logits.shape == (3, 52)
+    assert prediction.body_logits.shape == (3, 7)
+    losses = TrainingStep(recognizer)(*batch(), torch.tensor([0, 20, 51]))
+    losses["loss"].backward()
+    assert [name for name, p in recognizer.named_parameters() if p.requires_grad and p.grad is None] == []
+
+
+def test_the_encoders_sizes_reach_it() -> None:
+    encoder = make(
+        PoseEncoderConfig(widths=(8, 16), depths=(2, 1), groups=2, temporal_kernel=7, reduction=2, stem_stride=1)
+    ).encoder
+    assert encoder.stem[0].kernel_size == (7, 1) and encoder.stem[0].stride == (1, 1)
+    assert len(encoder.blocks) == 3
+    assert encoder.blocks[0].spatial.adjacency.shape == (2, 28, 28)
+    assert encoder.blocks[2].temporal.layers[0].weight.shape == (8, 16, 1, 1)
+
+
+def test_an_unknown_operator_is_an_error() -> None:
+    with pytest.raises(
+        ConfigError, match=r"encoder\.spatial: torch-geometric has no convolution 'GATv3Conv'\. Did you mean"
+    ):
+        make(PoseEncoderConfig(**TINY, spatial="GATv3Conv"))
+
+
+def test_bfloat16_is_for_the_encoder_alone() -> None:
+    torch.manual_seed(0)
+    exact = make().eval()
+    torch.manual_seed(0)
+    rounded = make(precision=torch.bfloat16).eval()
+    kinds = []
+    rounded.encoder.blocks.register_forward_hook(
+        lambda _, x, y: kinds.append((y.dtype, y.is_contiguous(memory_format=torch.channels_last)))
+    )
+    x, found = batch()
+    prediction = rounded(x, found)
+    assert kinds == [(torch.bfloat16, True)]
+    assert prediction.action_logits.dtype == torch.float32
+    assert {p.dtype for p in rounded.parameters()} == {torch.float32}
+    torch.testing.assert_close(prediction.action_logits, exact(x, found).action_logits, rtol=0.05, atol=0.05)
+    assert not torch.equal(prediction.action_logits, exact(x, found).action_logits)
+
+
+def test_a_training_step_gathers_features_but_takes_the_labels_as_global() -> None:
+    recognizer = make().eval()
+    x, found = batch(4)
+    actions = torch.tensor([1, 2, 30, 51])
+    whole = TrainingStep(recognizer)(x, found, actions)
+    rest = recognizer.encode(x[2:], found[2:])
+    recognizer.head.action_bank.prototypes.zero_(), recognizer.head.body_bank.prototypes.zero_()
+    recognizer.head.action_bank.seen.zero_()
+    share = TrainingStep(recognizer, lambda rows: torch.cat([rows, rest]))(x[:2], found[:2], actions)
+    torch.testing.assert_close(share, whole)
