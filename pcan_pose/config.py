@@ -18,6 +18,10 @@ Stream = Literal["joint", "bone", "joint_motion", "bone_motion"]
 Centre = Literal["first_frame", "clip", "frame"]
 Range = tuple[float, float]
 
+# What mode as_published means for each switch of a fault.
+PUBLISHED_HEAD: dict[str, Any] = {"diversity": "detached", "unseen_prototypes": "random"}
+PUBLISHED_CALIBRATION: dict[str, Any] = {"weighting": "logits", "clips": "all", "detach_probability": False}
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -165,10 +169,9 @@ class HeadConfig(_Section):
         """Set the switches of a mode, unless they are given."""
         if not isinstance(values, dict) or values.get("mode") != "as_published":
             return values
-        published = {"weighting": "logits", "clips": "all", "detach_probability": False}
         given = values.get("calibration") or {}
-        calibration = {**published, **given} if isinstance(given, dict) else given
-        return {"diversity": "detached", "unseen_prototypes": "random", **values, "calibration": calibration}
+        calibration = {**PUBLISHED_CALIBRATION, **given} if isinstance(given, dict) else given
+        return {**PUBLISHED_HEAD, **values, "calibration": calibration}
 
 
 class OptimConfig(_Section):
@@ -250,6 +253,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
         key, sign, value = override.partition("=")
         if not sign or not key.strip():
             raise ConfigError(f"--set {override}: expected key=value, e.g. --set optim.lr=0.05.")
+        if key.strip() == "head.mode":
+            _forget_switches(content)
         _assign(content, key.strip().split("."), _yaml(value, f"--set {override}"), override)
     return parse_config(content, str(path))
 
@@ -337,6 +342,18 @@ def _yaml(text: str, where: str) -> Any:
         return YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
         raise ConfigError(f"{where}: not YAML ({' '.join(str(error).split())}).") from error
+
+
+def _forget_switches(content: dict[str, Any]) -> None:
+    """Take the switches out that a mode sets, so that a mode given on the command line decides them anew."""
+    head = content.get("head")
+    if not isinstance(head, dict):
+        return
+    for name in PUBLISHED_HEAD:
+        head.pop(name, None)
+    if isinstance(head.get("calibration"), dict):
+        for name in PUBLISHED_CALIBRATION:
+            head["calibration"].pop(name, None)
 
 
 def _assign(content: dict[str, Any], keys: list[str], value: Any, override: str) -> None:

@@ -17,8 +17,8 @@ def shared() -> Path:
 
 @pytest.fixture(autouse=True)
 def _few_threads() -> None:
-    """Keep torch to two threads, if a test has imported it."""
+    """Keep torch to one thread, if a test has imported it: small tensors on a busy machine wait for each other."""
     import sys
 
     if torch := sys.modules.get("torch"):
-        torch.set_num_threads(2)
+        torch.set_num_threads(1)

@@ -141,3 +141,13 @@ def test_as_published_sets_every_switch_that_is_not_given() -> None:
         "ambiguous",
         "logits",
     )
+
+
+def test_a_mode_given_on_the_command_line_decides_the_switches_of_a_resolved_file(tmp_path: Path) -> None:
+    file = tmp_path / "resolved.yaml"
+    file.write_text(to_yaml(parse_config({"name": "x", "data": {"path": "d"}}, "here")))
+    head = load_config(file, ["head.mode=as_published", "head.calibration.clips=ambiguous"]).head
+    assert (head.diversity, head.unseen_prototypes) == ("detached", "random")
+    assert head.calibration.weighting == "logits"
+    assert not head.calibration.detach_probability
+    assert head.calibration.clips == "ambiguous"

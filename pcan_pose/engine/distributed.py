@@ -85,6 +85,8 @@ def pick_device(device: str, local_rank: int = 0) -> torch.device:
         chosen = torch.device(device)
     except RuntimeError as error:
         raise ConfigError(f"train.device: {device!r} is not a device; expected auto, cpu, cuda or cuda:N.") from error
+    if chosen.type not in ("cpu", "cuda"):
+        raise ConfigError(f"train.device: {device!r} is not supported; expected auto, cpu, cuda or cuda:N.")
     if chosen.type == "cuda":
         if not torch.cuda.is_available():
             raise ConfigError(

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TextIO
@@ -21,6 +22,8 @@ from pcan_pose.errors import CheckpointError
 
 CONFIG = "config.yaml"
 METRICS = "metrics.jsonl"
+# Where a run is computed and kept may change when it is resumed; what is computed may not.
+_MAY_CHANGE = frozenset({"output", "data.path", "train.device", "train.threads"})
 
 
 class RunFolder:
@@ -67,13 +70,14 @@ class RunFolder:
         _write(self.path / CONFIG, to_yaml(config))
 
     def check_resumable(self, config: RunConfig) -> None:
-        """Compare the configuration with the one that the run was started with.
+        """Compare the configuration with the one that the run was started with; a run may move to another machine.
 
         Raises:
             CheckpointError: One line for each value that differs.
         """
         old, new = _flat(self.config().model_dump(mode="json")), _flat(config.model_dump(mode="json"))
         changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+        changed = [key for key in changed if key not in _MAY_CHANGE]
         if changed:
             raise CheckpointError(
                 *(
@@ -89,7 +93,7 @@ class RunFolder:
             rows = [row for row in read_metrics(file) if row["epoch"] <= epoch]
             _write(file, "".join(json.dumps(row) + "\n" for row in rows))
         self._metrics = file.open("a", encoding="utf-8")
-        self._events = SummaryWriter(str(self.path), purge_step=epoch + 1 if epoch else None)
+        self._events = SummaryWriter(str(self.path), purge_step=epoch + 1)
 
     def log(self, epoch: int, split: str, values: Mapping[str, float | None]) -> None:
         """Write one row of measurements to metrics.jsonl and TensorBoard.
@@ -141,13 +145,13 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _environment() -> dict[str, str | None]:
-    try:
-        here = Path(__file__).parent
-        commit = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        commit = None
+    commit = None
+    checkout = Path(pcan_pose.__file__).parents[1]
+    # An installed package may lie in somebody else's repository, whose commit says nothing here.
+    if (checkout / ".git").exists():
+        with suppress(OSError, subprocess.CalledProcessError):
+            command = ["git", "rev-parse", "HEAD"]
+            commit = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True).stdout.strip()
     return {
         "pcan_pose": pcan_pose.__version__,
         "python": platform.python_version(),

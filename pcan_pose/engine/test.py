@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import torch
-
 from pcan_pose.config import RunConfig
 from pcan_pose.data.streams import input_channels
 from pcan_pose.engine.checkpoint import load_checkpoint
@@ -61,8 +59,6 @@ def load_run(run: Path, device: str = "auto") -> tuple[RunConfig, Recognizer, Ta
     """
     folder = RunFolder(Path(run))
     config = folder.config()
-    if config.train.threads is not None:
-        torch.set_num_threads(config.train.threads)
     state = load_checkpoint(folder.checkpoint)
     taxonomy = Taxonomy.from_json(str(state["taxonomy"]))
     recognizer = build_recognizer(

@@ -92,7 +92,8 @@ def calibration_loss(
         alpha: Strength of the move.
         temperature: Of the cross-entropy.
         weight_losses: Whether a set's weight multiplies its loss; otherwise its logits, as published.
-        only_ambiguous: Whether a set's loss is the mean over its own clips; otherwise over all clips, as published.
+        only_ambiguous: Whether a set's loss is the mean over the clips that it moves: the missed clips themselves, and
+            every clip of a class that others were wrongly claimed for. Otherwise over all clips, as published.
         detach_probability: Whether p_ny is a constant; otherwise its gradient reaches the classifier, as published.
 
     Source:
@@ -110,10 +111,12 @@ def calibration_loss(
         members = class_members(chosen.columns, chosen.clips, similarity.shape[1], embeddings.dtype)  # (K, N)
         compensation = (unit * F.normalize(members @ embeddings, dim=1)[labels]).sum(1)  # cos(z_n, mu_y), (N,)
         move = (compensation if chosen.pull else -compensation) - 1
-        moved = strength * move * members.sum(1).gt(0)[labels]  # (N,)
+        has_member = members.sum(1).gt(0)[labels]  # (N,)
+        moved = strength * move * has_member  # (N,)
         scale = 1.0 if weight_losses else chosen.weight
         losses = F.cross_entropy(scale * (similarity + label * moved[:, None]) / temperature, labels, reduction="none")
-        among = chosen.clips if only_ambiguous else torch.ones_like(chosen.clips)  # (N,)
+        moves = chosen.clips if chosen.pull else has_member  # (N,)
+        among = moves if only_ambiguous else torch.ones_like(moves)  # (N,)
         mean = (losses * among).sum() / among.sum().clamp(min=1)
         total = total + (chosen.weight if weight_losses else 1.0) * mean
     return total

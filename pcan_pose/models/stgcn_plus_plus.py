@@ -138,6 +138,7 @@ class STGCNPlusPlus(nn.Module):
         """
         clips, persons, frames, joints, channels = x.shape
         # One norm for each joint and channel of each person's clip: (N * M, V * C, T).
-        x = self.input_norm(x.reshape(clips * persons, frames, joints * channels).transpose(1, 2))
-        x = x.view(clips * persons, joints, channels, frames).permute(0, 2, 3, 1)  # (N * M, C, T, V)
-        return masked_mean(self.blocks(x.contiguous()), found)  # (N, C)
+        x = self.input_norm(x.reshape(clips * persons, frames, joints * channels).transpose(1, 2)).transpose(1, 2)
+        x = x.view(clips * persons, frames, joints, channels) * found.flatten(0, 1)[..., None]
+        x = x.permute(0, 3, 1, 2).contiguous()  # (N * M, C, T, V)
+        return masked_mean(self.blocks(x), found)  # (N, C)

@@ -40,11 +40,11 @@ def naive_loss(
     for chosen in sets:
         losses = []
         for n in range(clips):
-            if not published and not chosen.clips[n]:
-                continue
             y = int(labels[n])
             p = float(logits[n].softmax(0)[y])
             members = [z[i] for i in range(clips) if chosen.clips[i] and chosen.columns[i] == y]
+            if not published and not (chosen.clips[n] if chosen.pull else members):
+                continue
             values = [cos(z[n], prototypes[k]) for k in range(classes)]
             if members:
                 similarity = cos(z[n], torch.stack(members).sum(0))
@@ -107,25 +107,19 @@ def test_equals_the_formulas_clip_by_clip(seed: int, published: bool) -> None:
     assert float(loss) == pytest.approx(naive_loss(*arguments, alpha=0.3, tau=0.2, published=published), rel=1e-9)
 
 
-def test_clips_that_are_right_do_not_enter() -> None:
-    data = example()
-    body = data["action"] // 2
-    right = torch.zeros(12, dtype=torch.bool)
-    right[:5] = True
-    actions, parts = F.one_hot(data["action"], 6).double(), F.one_hot(body, 3).double()
-    action_logits = torch.where(right[:, None], 50 * actions, data["action_logits"])
-    body_logits = torch.where(right[:, None], 50 * parts, data["body_logits"])
-
-    def loss(rows: slice, z: torch.Tensor) -> torch.Tensor:
-        sets = action_sets(body_logits[rows], action_logits[rows], body[rows], data["action"][rows], (1, 0.1, 0.5), 1)
-        return calibration_loss(z, data["prototypes"], action_logits[rows], data["action"][rows], sets)
-
-    z = data["z"].clone().requires_grad_()
-    whole = loss(slice(None), z)
-    torch.testing.assert_close(whole, loss(slice(5, None), data["z"][5:]))
-    whole.backward()
-    assert z.grad[:5].abs().sum() == 0
-    assert (z.grad[5:].abs().sum(1) > 0).any()
+def test_clips_that_are_right_enter_only_where_their_class_was_wrongly_claimed() -> None:
+    labels = torch.tensor([0, 0, 1, 2])
+    claimed = torch.tensor([0, 0, 0, 2])  # clip 2 is missed by class 1 and claimed by class 0
+    data = example(clips=4)
+    z = data["z"].requires_grad_()
+    logits = 50 * F.one_hot(claimed, 6).double()
+    missed, wrong = body_sets(logits, labels)
+    calibration_loss(z, data["prototypes"], logits, labels, [missed]).backward()
+    assert (z.grad.abs().sum(1) > 0).tolist() == [False, False, True, False]
+    z.grad = None
+    calibration_loss(z, data["prototypes"], logits, labels, [wrong]).backward()
+    # Class 0's own clips are moved away from clip 2; class 2, which nobody claimed wrongly, is at rest.
+    assert (z.grad.abs().sum(1) > 0).tolist() == [True, True, False, False]
 
 
 @pytest.mark.parametrize("switches", [{}, PUBLISHED])
