@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-fast check setup clean
+NUMPY2 := .venv-numpy2
+
+.PHONY: demo test test-fast test-numpy2 check setup clean
 
 setup: $(STAMP)
 
@@ -16,13 +18,24 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 demo: $(STAMP)
-	$(BIN)/pcan-pose demo --out demo
+	$(BIN)/pcan-pose demo --out demo --overwrite
 
 test: $(STAMP)
 	$(BIN)/pytest
 
 test-fast: $(STAMP)
 	$(BIN)/pytest -m 'not slow'
+
+# MediaPipe forces numpy 1; everything else also runs with numpy 2, whose newest release this takes.
+test-numpy2: $(NUMPY2)/.installed
+	$(NUMPY2)/bin/pytest
+
+$(NUMPY2)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(NUMPY2)
+	grep -v '^numpy==' constraints.txt > $(NUMPY2)/constraints.txt
+	$(NUMPY2)/bin/pip install --quiet --constraint $(NUMPY2)/constraints.txt torch
+	$(NUMPY2)/bin/pip install --quiet --constraint $(NUMPY2)/constraints.txt --editable '.[demo,dev]' 'numpy>=2'
+	touch $(NUMPY2)/.installed
 
 check: $(STAMP)
 	$(BIN)/ruff check .
@@ -31,4 +44,4 @@ check: $(STAMP)
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) demo runs dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(NUMPY2) demo runs dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -10,8 +10,15 @@ import click
 @click.option("--split", required=True, help="Split of the keypoint set.")
 @click.option("--out", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Score file (Parquet).")
 @click.option("--data", metavar="SET", type=click.Path(path_type=Path), help="Another keypoint set than the run's.")
+@click.option(
+    "--copies",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Average over the clip and this many copies, changed as in training.",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-def test(run: Path, split: str, out: Path, data: Path | None, device: str) -> None:
+def test(run: Path, split: str, out: Path, data: Path | None, copies: int, device: str) -> None:
     """Score the clips of a split with a trained run.
 
     RUN is a run folder. Labels, if the split has any, go into the score file beside the scores; 'pcan-pose evaluate'
@@ -20,6 +27,6 @@ def test(run: Path, split: str, out: Path, data: Path | None, device: str) -> No
     from pcan_pose.engine.test import test_run
     from pcan_pose.scores import write_scores
 
-    scores = test_run(run, split, data=data, device=device)
+    scores = test_run(run, split, data=data, copies=copies, device=device)
     write_scores(out, scores)
     click.echo(f"wrote {out} ({len(scores):,} clips of split {split!r})")

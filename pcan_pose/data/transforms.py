@@ -52,7 +52,7 @@ def augment(
         config: What to do.
         generator: On the tensors' device; random numbers are drawn for the global batch.
         rows: Which clips of the global batch these are.
-        batch: Clips of the global batch; None says that these are all.
+        batch: Clips of the global batch; None says that these are all; 1 gives every clip the same random numbers.
     """
     clips, _, _, joints, dims = keypoints.shape
     device = keypoints.device

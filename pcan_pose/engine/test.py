@@ -17,13 +17,14 @@ from pcan_pose.skeleton import skeleton
 from pcan_pose.taxonomy import Taxonomy
 
 
-def test_run(run: Path, split: str, *, data: Path | None = None, device: str = "auto") -> ScoreSet:
+def test_run(run: Path, split: str, *, data: Path | None = None, copies: int = 0, device: str = "auto") -> ScoreSet:
     """Return the scores of a trained run on a split.
 
     Args:
         run: The run folder.
         split: Name of the split.
         data: Keypoint set; None takes the run's own.
+        copies: Changed copies of each clip to average over, see `score_clips`.
         device: auto, cpu, cuda or cuda:N.
 
     Raises:
@@ -48,7 +49,7 @@ def test_run(run: Path, split: str, *, data: Path | None = None, device: str = "
     if faults:
         raise DataError(*faults)
     clips = dataset(keypoint_set.select(keypoint_set.in_split(split)), config, pick_device(device))
-    return score_clips(recognizer, clips, config.data, taxonomy, model=config.name)
+    return score_clips(recognizer, clips, config.data, taxonomy, model=config.name, copies=copies)
 
 
 def load_run(run: Path, device: str = "auto") -> tuple[RunConfig, Recognizer, Taxonomy, dict[str, object]]:

@@ -3,7 +3,7 @@ import pytest
 import torch
 from tiny_runs import TREE, Configure, tiny_set
 
-from pcan_pose.config import RunConfig
+from pcan_pose.config import AugmentConfig, RunConfig
 from pcan_pose.data.dataset import PoseDataset
 from pcan_pose.data.streams import fuse_streams
 from pcan_pose.data.transforms import even_positions
@@ -62,3 +62,24 @@ def test_scores_of_a_bfloat16_network_are_float32(configure: Configure) -> None:
     config = configure(train__precision="bf16")
     scores = score_clips(trained(config), PoseDataset(tiny_set()), config.data, TREE, model="m")
     assert scores.action_logits.dtype == scores.body_logits.dtype == np.float32
+
+
+def test_copies_are_averaged_and_a_clip_does_not_depend_on_its_neighbours(configure: Configure) -> None:
+    config = configure()
+    changes = {"rotation": (0.0, 0.0, 90.0), "flip": 0.5, "scale": 0.3, "crop": (0.5, 1.0), "resampling": "random"}
+    data = config.data.model_copy(update={"augment": config.data.augment.model_copy(update=changes)})
+    recognizer, clips = trained(config), PoseDataset(tiny_set())
+
+    def logits(copies: int, batch_size: int = 256) -> np.ndarray:
+        scores = score_clips(recognizer, clips, data, TREE, model="m", copies=copies, batch_size=batch_size)
+        return np.asarray(scores.action_logits)
+
+    averaged = logits(3)
+    np.testing.assert_allclose(np.exp(averaged).sum(1), 1, rtol=1e-5)
+    np.testing.assert_allclose(averaged, logits(3, batch_size=5), rtol=1e-4, atol=1e-5)
+    plain = torch.from_numpy(logits(0)).log_softmax(1).numpy()
+    assert np.abs(averaged - plain).max() > 1e-3
+    # Copies that change nothing leave the scores as they are.
+    still = config.data.model_copy(update={"augment": AugmentConfig()})
+    same = score_clips(recognizer, clips, still, TREE, model="m", copies=2)
+    np.testing.assert_allclose(same.action_logits, plain, rtol=1e-4, atol=1e-5)
