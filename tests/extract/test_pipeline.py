@@ -199,7 +199,7 @@ from pcan_extract.pipeline import extract
 
 if __name__ == "__main__":
     videos, out, pids = map(Path, sys.argv[1:])
-    backend = FakeBackend(seconds_per_frame=0.03, pids=pids)
+    backend = FakeBackend(seconds_per_frame=0.12, pids=pids)
     extract([videos], out, backend=backend, workers=2, clips_per_shard=3)
 """
 
