@@ -180,9 +180,8 @@ class OptimConfig(_Section):
     type: Literal["sgd", "adamw"] = Field(default="sgd", description="SGD with Nesterov momentum, or AdamW")
     lr: float = Field(default=0.1, gt=0, description="highest learning rate")
     momentum: float = Field(default=0.9, ge=0, lt=1, description="SGD's momentum")
-    weight_decay: float = Field(
-        default=5e-4, ge=0, description="weight decay of matrices and kernels; norms and biases have none"
-    )
+    weight_decay: float = Field(default=5e-4, ge=0, description="weight decay")
+    decay_all: bool = Field(default=False, description="decay norms, biases and learned adjacencies too")
     warmup_epochs: float = Field(default=5, ge=0, description="epochs over which the rate rises from 0")
     clip_norm: float | None = Field(default=None, gt=0, description="largest norm of the gradient; none is off")
 

@@ -294,9 +294,11 @@ class Trainer:
 
 
 def build_optimizer(model: nn.Module, config: OptimConfig, *, fused: bool = False) -> torch.optim.Optimizer:
-    """Return the optimiser; weight decay is for kernels and matrices, not for norms, biases and learned adjacencies."""
+    """Return the optimiser; weight decay is for all weights, or not for norms, biases and learned adjacencies."""
     named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
-    decayed = [p for name, p in named if p.ndim > 1 and not name.endswith(("adjacency", "subsets"))]
+    decayed = [
+        p for name, p in named if config.decay_all or (p.ndim > 1 and not name.endswith(("adjacency", "subsets")))
+    ]
     chosen = set(decayed)
     groups = [
         {"params": decayed, "weight_decay": config.weight_decay},

@@ -356,3 +356,20 @@ def test_metrics_are_json_without_nan(configure: Configure) -> None:
 
     for line in (folder / "metrics.jsonl").read_text().splitlines():
         json.loads(line, parse_constant=refuse)
+
+
+def test_weight_decay_spares_norms_biases_and_adjacencies_unless_told(configure: Configure) -> None:
+    config = configure()
+    device = torch.device("cpu")
+    recognizer = Trainer(config, load_data(config, device), Processes(0, 1, device), None).recognizer
+    spared = {
+        name
+        for name, parameter in recognizer.named_parameters()
+        if parameter.requires_grad and (parameter.ndim == 1 or name.endswith("adjacency"))
+    }
+    names = {id(parameter): name for name, parameter in recognizer.named_parameters()}
+    decayed, free = build_optimizer(recognizer, config.optim).param_groups
+    assert {names[id(parameter)] for parameter in free["params"]} == spared
+    assert (decayed["weight_decay"], free["weight_decay"]) == (config.optim.weight_decay, 0)
+    everything = config.optim.model_copy(update={"decay_all": True})
+    assert build_optimizer(recognizer, everything).param_groups[1]["params"] == []
