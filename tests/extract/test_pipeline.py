@@ -192,12 +192,15 @@ def test_backend_that_does_not_load_ends_the_run(videos, undisturbed, tmp_path):
 
 
 SCRIPT = """
+import signal
 import sys
 from pathlib import Path
 from fake_backends import FakeBackend
 from pcan_extract.pipeline import extract
 
 if __name__ == "__main__":
+    # Started in the background of a shell, a process inherits that Ctrl-C is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     videos, out, pids = map(Path, sys.argv[1:])
     backend = FakeBackend(seconds_per_frame=0.12, pids=pids)
     extract([videos], out, backend=backend, workers=2, clips_per_shard=3)
