@@ -16,9 +16,10 @@ def shared() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _few_threads() -> None:
-    """Keep torch to one thread, if a test has imported it: small tensors on a busy machine wait for each other."""
+def _one_thread_one_seed() -> None:
+    """Keep torch to one thread and one seed, if a test has imported it: small tensors only wait for a second thread."""
     import sys
 
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(1)
+        torch.manual_seed(0)

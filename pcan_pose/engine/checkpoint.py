@@ -1,25 +1,21 @@
 """Checkpoints: written whole or not at all, read without running code."""
 
-import os
 import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from pcan_pose.atomic import atomic_write
 from pcan_pose.errors import CheckpointError
 
 LAST = "last.pt"
 
 
 def save_checkpoint(file: Path, content: dict[str, Any]) -> None:
-    """Write a checkpoint: a temporary file beside it, then a rename."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
+    """Write a checkpoint, whole or not at all."""
+    with atomic_write(file) as temporary:
         torch.save(content, temporary)
-        os.replace(temporary, file)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_checkpoint(file: Path) -> dict[str, Any]:

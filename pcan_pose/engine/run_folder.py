@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import platform
 import subprocess
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 
 import pcan_pose
+from pcan_pose.atomic import atomic_write
 from pcan_pose.config import RunConfig, load_config, to_yaml
 from pcan_pose.engine.checkpoint import LAST
 from pcan_pose.errors import CheckpointError
@@ -132,9 +132,8 @@ def read_metrics(file: Path) -> list[dict[str, Any]]:
 
 
 def _write(file: Path, text: str) -> None:
-    temporary = file.with_name(f".{file.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, file)
+    with atomic_write(file) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,26 +1,12 @@
 """Fixtures of the tests that train."""
 
-import warnings
 from pathlib import Path
 
 import pytest
-import torch
 from tiny_runs import Configure, settings, tiny_set
 
 from pcan_pose.config import parse_config
 from pcan_pose.keypoints import write_set
-
-with warnings.catch_warnings():
-    # Its import calls functions that torch deprecates.
-    warnings.simplefilter("ignore", DeprecationWarning)
-    import torch_geometric.nn  # noqa: F401
-
-
-@pytest.fixture(autouse=True)
-def _one_thread_one_seed(_few_threads: None) -> None:
-    """Keep torch to one thread: networks this small only wait for a second one."""
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
