@@ -114,6 +114,27 @@ class STGCNPlusPlusConfig(_Section):
     base_channels: int = Field(default=64, ge=12, description="channels of the first stage")
 
 
+class CTRGCNConfig(_Section):
+    """CTR-GCN, whose adjacencies are refined for each channel and clip (Chen et al., 2021)."""
+
+    type: Literal["ctr-gcn"]
+    base_channels: int = Field(default=64, ge=4, multiple_of=4, description="channels of the first stage")
+
+
+class STGCNConfig(_Section):
+    """ST-GCN, the first of its kind (Yan et al., 2018)."""
+
+    type: Literal["st-gcn"]
+    base_channels: int = Field(default=64, ge=1, description="channels of the first stage")
+    dropout: float = Field(
+        default=0.0, ge=0, lt=1, description="share of a block's features dropped in training; published with 0.5"
+    )
+
+
+EncoderConfig = PoseEncoderConfig | STGCNPlusPlusConfig | CTRGCNConfig | STGCNConfig
+"""What an encoder can be, told apart by its type."""
+
+
 class CalibrationConfig(_Section):
     """Prototypical calibration of ambiguous clips; each switch settles one fault of the published code."""
 
@@ -212,7 +233,7 @@ class RunConfig(_Section):
     output: Path = Field(default=Path("runs"), description="folder in which the run folder <name> is made")
     seed: int = Field(default=0, ge=0, description="seed of weights, batches and augmentations")
     data: DataConfig
-    encoder: PoseEncoderConfig | STGCNPlusPlusConfig = Field(default=PoseEncoderConfig(), discriminator="type")
+    encoder: EncoderConfig = Field(default=PoseEncoderConfig(), discriminator="type")
     head: HeadConfig = HeadConfig()
     optim: OptimConfig = OptimConfig()
     train: TrainConfig = TrainConfig()
@@ -367,7 +388,7 @@ def _assign(content: dict[str, Any], keys: list[str], value: Any, override: str)
 def _faults(error: ValidationError, where: str) -> Iterator[str]:
     for fault in error.errors(include_url=False):
         # The chosen member of a union is part of pydantic's path but not a key of the file.
-        place = [str(part) for part in fault["loc"] if part not in ("pose", "stgcn++")]
+        place = [str(part) for part in fault["loc"] if part not in ("pose", "stgcn++", "ctr-gcn", "st-gcn")]
         key = ".".join(place)
         if fault["type"] == "extra_forbidden":
             options = _known(place[:-1])

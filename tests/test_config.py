@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 
 from pcan_pose.config import (
+    CTRGCNConfig,
     PoseEncoderConfig,
+    STGCNConfig,
     STGCNPlusPlusConfig,
     describe_keys,
     find_config,
@@ -82,6 +84,22 @@ def test_every_fault_is_named(tmp_path: Path) -> None:
     assert len(faults) == 5
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("pose", PoseEncoderConfig),
+        ("stgcn++", STGCNPlusPlusConfig),
+        ("ctr-gcn", CTRGCNConfig),
+        ("st-gcn", STGCNConfig),
+    ],
+)
+def test_each_encoder_is_chosen_by_its_type_and_refuses_other_keys(tmp_path: Path, name: str, kind: type) -> None:
+    path = write(tmp_path, SMALL + f"encoder: {{type: {name}}}\n")
+    assert isinstance(load_config(path).encoder, kind)
+    (fault,) = faults_of(path, "encoder.base_channel=32")
+    assert fault == f"{path}: unknown key 'encoder.base_channel'. Did you mean 'base_channels'?"
+
+
 def test_unknown_keys_of_the_encoder(tmp_path: Path) -> None:
     path = write(tmp_path, SMALL)
     assert faults_of(path, "encoder.width=[1]") == (f"{path}: unknown key 'encoder.width'. Did you mean 'widths'?",)
@@ -97,6 +115,8 @@ def test_unknown_keys_of_the_encoder(tmp_path: Path) -> None:
         (["encoder.depths=[1]"], "widths and depths must have the same length, got 3 and 1"),
         (["encoder.temporal_kernel=4"], "temporal_kernel must be odd, got 4"),
         (["encoder.groups=7"], "are not multiples of groups (7) and reduction (4)"),
+        (["encoder.type=ctr-gcn", "encoder.base_channels=6"], "encoder.base_channels: Input should be a multiple of 4"),
+        (["encoder.type=st-gcn", "encoder.dropout=1"], "encoder.dropout: Input should be less than 1, got 1."),
         (["data.augment.crop=[0.9, 0.5]"], "crop must be two numbers with 0 < shortest <= longest <= 1"),
         (["optim.lr=-1"], "optim.lr: Input should be greater than 0, got -1."),
         (["optim.lr=["], "--set optim.lr=[: not YAML ("),

@@ -8,13 +8,23 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from pcan_pose.config import HeadConfig, PoseEncoderConfig, STGCNPlusPlusConfig
+from pcan_pose.config import (
+    CTRGCNConfig,
+    EncoderConfig,
+    HeadConfig,
+    PoseEncoderConfig,
+    STGCNConfig,
+    STGCNPlusPlusConfig,
+)
+from pcan_pose.models.ctr_gcn import CTRGCN
 from pcan_pose.models.pose_encoder import PoseEncoder, SpatialFactory
+from pcan_pose.models.st_gcn import STGCN
 from pcan_pose.models.stgcn_plus_plus import STGCNPlusPlus
 from pcan_pose.models.tree_head import Prediction, TreeHead
 from pcan_pose.skeleton import Skeleton, adjacency, spatial_partition
 from pcan_pose.taxonomy import Taxonomy
 
+Encoder = PoseEncoder | STGCNPlusPlus | CTRGCN | STGCN
 Gather = Callable[[Tensor], Tensor]
 
 
@@ -27,9 +37,7 @@ class Recognizer(nn.Module):
         precision: Arithmetic of the encoder; the head is always in float32.
     """
 
-    def __init__(
-        self, encoder: PoseEncoder | STGCNPlusPlus, head: TreeHead, precision: torch.dtype = torch.float32
-    ) -> None:
+    def __init__(self, encoder: Encoder, head: TreeHead, precision: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = head
@@ -80,7 +88,7 @@ class TrainingStep(nn.Module):
 
 
 def build_recognizer(
-    encoder: PoseEncoderConfig | STGCNPlusPlusConfig,
+    encoder: EncoderConfig,
     head: HeadConfig,
     *,
     skeleton: Skeleton,
@@ -101,7 +109,7 @@ def build_recognizer(
     Raises:
         ConfigError: If torch-geometric has no such convolution.
     """
-    network: PoseEncoder | STGCNPlusPlus
+    network: Encoder
     match encoder:
         case PoseEncoderConfig():
             spatial: SpatialFactory | None = None
@@ -122,4 +130,13 @@ def build_recognizer(
             )
         case STGCNPlusPlusConfig():
             network = STGCNPlusPlus(in_channels, spatial_partition(skeleton), base_channels=encoder.base_channels)
+        case CTRGCNConfig():
+            network = CTRGCN(in_channels, spatial_partition(skeleton), base_channels=encoder.base_channels)
+        case STGCNConfig():
+            network = STGCN(
+                in_channels,
+                spatial_partition(skeleton),
+                base_channels=encoder.base_channels,
+                dropout=encoder.dropout,
+            )
     return Recognizer(network, TreeHead(network.out_features, taxonomy, head), precision)

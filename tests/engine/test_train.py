@@ -177,6 +177,8 @@ def test_a_checkpoint_that_does_not_fit_is_named(configure: Configure) -> None:
     "changes",
     [
         {"encoder": {"type": "stgcn++", "base_channels": 12}},
+        {"encoder": {"type": "ctr-gcn", "base_channels": 8}},
+        {"encoder": {"type": "st-gcn", "base_channels": 8, "dropout": 0.5}},
         {"encoder__spatial": "GATv2Conv"},
         {"encoder__groups": 4},
         {"train__precision": "bf16"},
