@@ -70,7 +70,10 @@ class DataConfig(_Section):
     centre: Centre = Field(
         default="clip", description="origin at the centre joints of the first frame, of the clip or of each frame"
     )
-    scale: bool = Field(default=True, description="divide by the body's size, all axes alike")
+    scale: Literal["body", "axes", "none"] = Field(
+        default="body",
+        description="divide all axes by the body's size, or stretch each axis of each clip to [-1, 1], as most do",
+    )
     face_camera: bool = Field(False, description="turn 3-D clips so that the shoulders lie along x on the average")
     augment: AugmentConfig = AugmentConfig()
 

@@ -3,16 +3,50 @@
 Shapes: B clips, M persons, T frames, V joints, C coordinates, S streams.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
-from pcan_pose.config import Stream
+from pcan_pose.config import DataConfig, Stream
 from pcan_pose.skeleton import Skeleton
 
 
 def input_channels(dims: int, streams: tuple[Stream, ...]) -> int:
     """Return the channels of `fuse_streams`: C for each stream, and the score."""
     return dims * len(streams) + 1
+
+
+def network_input(keypoints: Tensor, scores: Tensor, skeleton: Skeleton, data: DataConfig) -> Tensor:
+    """Return the input of an encoder, float (B, M, T, V, S x C + 1), of sampled and augmented clips.
+
+    Args:
+        keypoints: (B, M, T, V, C), normalised.
+        scores: (B, M, T, V) in [0, 1].
+        skeleton: Gives each joint's parent.
+        data: Says the streams, and whether each axis is stretched.
+    """
+    if data.scale == "axes":
+        keypoints = stretch_axes(keypoints, scores)
+    return fuse_streams(keypoints, scores, skeleton, data.streams)
+
+
+def stretch_axes(keypoints: Tensor, scores: Tensor) -> Tensor:
+    """Return the keypoints with each axis of each clip stretched to [-1, 1], (B, M, T, V, C); missing joints are 0.
+
+    The range is taken over the clip's persons, frames and found joints; an axis without extent becomes 0. Angles
+    and the aspect ratio change with the pose, which acts as an augmentation where clips were turned before.
+
+    Args:
+        keypoints: (B, M, T, V, C).
+        scores: (B, M, T, V); 0 where a joint is missing.
+    """
+    found = (scores > 0)[..., None]  # (B, M, T, V, 1)
+    low = keypoints.masked_fill(~found, math.inf).amin((1, 2, 3), keepdim=True)  # (B, 1, 1, 1, C)
+    high = keypoints.masked_fill(~found, -math.inf).amax((1, 2, 3), keepdim=True)  # (B, 1, 1, 1, C)
+    half = (high - low) / 2
+    stretched = (keypoints - (high + low) / 2) / torch.where(half > 0, half, 1)
+    return stretched.masked_fill(~found, 0)
 
 
 def fuse_streams(keypoints: Tensor, scores: Tensor, skeleton: Skeleton, streams: tuple[Stream, ...]) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 
 from pcan_pose.config import DataConfig
 from pcan_pose.data.dataset import PoseDataset, Sample
-from pcan_pose.data.streams import fuse_streams
+from pcan_pose.data.streams import network_input
 from pcan_pose.data.transforms import augment, even_positions, random_positions
 from pcan_pose.models.recognizer import Recognizer
 from pcan_pose.scores import ScoreSet
@@ -48,7 +48,7 @@ def score_clips(
         clips = torch.arange(start, min(start + batch_size, len(dataset)), device=dataset.device)
         actions, bodies = [], []
         for sample in _variants(dataset, data, clips, copies):
-            x = fuse_streams(sample.keypoints, sample.scores, dataset.skeleton, data.streams)
+            x = network_input(sample.keypoints, sample.scores, dataset.skeleton, data)
             prediction = recognizer(x, sample.scores > 0)
             actions.append(prediction.action_logits)
             bodies.append(prediction.body_logits)

@@ -23,7 +23,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from pcan_pose.config import OptimConfig, RunConfig
 from pcan_pose.data.dataset import PoseDataset
-from pcan_pose.data.streams import fuse_streams, input_channels
+from pcan_pose.data.streams import input_channels, network_input
 from pcan_pose.data.transforms import augment, random_positions
 from pcan_pose.engine.checkpoint import load_checkpoint, save_checkpoint
 from pcan_pose.engine.distributed import Processes, gather, processes, use_global_batch_norm
@@ -126,7 +126,7 @@ def dataset(keypoint_set: KeypointSet, config: RunConfig, device: torch.device) 
         device=device,
         persons=data.persons,
         centre=data.centre,
-        scale=data.scale,
+        scale=data.scale == "body",
         face_camera=data.face_camera,
     )
 
@@ -247,7 +247,7 @@ class Trainer:
         keypoints, scores = augment(
             sample.keypoints, sample.scores, data.skeleton, settings.augment, generator, rows=rows, batch=len(clips)
         )
-        return fuse_streams(keypoints, scores, data.skeleton, settings.streams), scores > 0
+        return network_input(keypoints, scores, data.skeleton, settings), scores > 0
 
     def measure(self, clips: PoseDataset) -> dict[str, float | None]:
         """Return the metrics of a dataset with the current result; unlabelled clips are left out."""
@@ -297,7 +297,9 @@ def build_optimizer(model: nn.Module, config: OptimConfig, *, fused: bool = Fals
     """Return the optimiser; weight decay is for all weights, or not for norms, biases and learned adjacencies."""
     named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     decayed = [
-        p for name, p in named if config.decay_all or (p.ndim > 1 and not name.endswith(("adjacency", "subsets")))
+        p
+        for name, p in named
+        if config.decay_all or (p.ndim > 1 and not name.endswith(("adjacency", "subsets", "importance")))
     ]
     chosen = set(decayed)
     groups = [

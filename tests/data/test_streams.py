@@ -1,9 +1,11 @@
 import itertools
+from pathlib import Path
 
 import pytest
 import torch
 
-from pcan_pose.data.streams import fuse_streams, input_channels
+from pcan_pose.config import DataConfig
+from pcan_pose.data.streams import fuse_streams, input_channels, network_input, stretch_axes
 from pcan_pose.skeleton import skeleton
 
 LAYOUT = skeleton("kinect20")
@@ -75,3 +77,34 @@ def test_the_input_is_left_alone_and_the_result_is_dense() -> None:
     before = keypoints.clone()
     assert fuse_streams(keypoints, scores, LAYOUT, ALL).is_contiguous()
     assert torch.equal(keypoints, before)
+
+
+def test_stretching_equals_a_naive_loop_and_leaves_missing_joints_out() -> None:
+    scores = torch.rand(3, 2, 5, 20) * (torch.rand(3, 2, 5, 20) < 0.7)
+    scores[0, 1] = 0
+    scores[2] = 0  # a clip without any joint
+    keypoints = 3 + torch.randn(3, 2, 5, 20, 3)
+    keypoints[1, ..., 2] = 4  # an axis without extent
+    stretched = stretch_axes(keypoints, scores)
+    for clip in (0, 1):
+        found = scores[clip] > 0
+        for axis in range(3):
+            values = keypoints[clip, ..., axis][found]
+            span = (values.max() - values.min()).item()
+            expected = 2 * (values - values.min()) / span - 1 if span else torch.zeros_like(values)
+            torch.testing.assert_close(stretched[clip, ..., axis][found], expected)
+            assert (stretched[clip, ..., axis][~found] == 0).all()
+    assert (stretched[2] == 0).all()
+
+
+def test_the_network_s_input_is_stretched_on_request_before_its_streams_are_derived() -> None:
+    keypoints, scores = torch.randn(2, 1, 4, 20, 2), torch.ones(2, 1, 4, 20)
+    data = DataConfig(path=Path("set"), streams=("joint", "bone"))
+    torch.testing.assert_close(
+        network_input(keypoints, scores, LAYOUT, data), fuse_streams(keypoints, scores, LAYOUT, ("joint", "bone"))
+    )
+    data = DataConfig(path=Path("set"), streams=("joint", "bone"), scale="axes")
+    torch.testing.assert_close(
+        network_input(keypoints, scores, LAYOUT, data),
+        fuse_streams(stretch_axes(keypoints, scores), scores, LAYOUT, ("joint", "bone")),
+    )

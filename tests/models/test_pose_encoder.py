@@ -122,8 +122,8 @@ def test_a_small_encoder_equals_its_layers_called_one_by_one() -> None:
     flat = (flat - network.input_norm.running_mean.view(20, 7)) * scale
     features = network.stem(flat.permute(0, 3, 1, 2).contiguous())
     mixed = torch.einsum("nctv,oc,vw->notw", features, block.spatial.linear.weight, block.spatial.adjacency[0])
-    mixed = (block.norm(mixed) + features).relu()
-    mixed = (block.temporal(mixed) + mixed).relu()
+    mixed = block.norm(mixed).relu()
+    mixed = (block.temporal(mixed) + features).relu()
     torch.testing.assert_close(network(x, found), mixed.mean((2, 3)), rtol=1e-4, atol=1e-5)
 
 
