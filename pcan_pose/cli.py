@@ -16,6 +16,7 @@ from pcan_pose.commands.data import data
 from pcan_pose.commands.demo import demo
 from pcan_pose.commands.evaluate import evaluate
 from pcan_pose.commands.extract import extract
+from pcan_pose.commands.report import report
 from pcan_pose.commands.test import test
 from pcan_pose.commands.train import train
 from pcan_pose.errors import PcanError, did_you_mean
@@ -59,5 +60,5 @@ def main(verbose: bool) -> None:
     )
 
 
-for _command in (extract, data, train, test, evaluate, config, demo):
+for _command in (extract, data, train, test, evaluate, report, config, demo):
     main.add_command(_command)

@@ -37,13 +37,13 @@ def texts(figure: Figure) -> list[str]:
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures as they were saved, in order."""
     saved: list[Figure] = []
-    save = report._save
+    save = Figure.savefig
 
-    def keep(figure: Figure, path: Any) -> Path:
+    def keep(figure: Figure, *arguments: Any, **options: Any) -> None:
         saved.append(figure)
-        return save(figure, path)
+        save(figure, *arguments, **options)
 
-    monkeypatch.setattr(report, "_save", keep)
+    monkeypatch.setattr(Figure, "savefig", keep)
     return saved
 
 

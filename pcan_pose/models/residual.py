@@ -10,8 +10,8 @@ from torch import Tensor, nn
 class Residual(nn.Module):
     """A block's input in the shape of its output: itself where that stays, else every stride-th frame, projected.
 
-    The frames are taken before the 1x1 convolution, not by its stride: torch's CPU kernel for strided 1x1 convolutions in
-    bfloat16 writes out of bounds for some small sizes (8 channels and an odd number of joints; torch 2.13).
+    The frames are taken before the 1x1 convolution, not by its stride: torch's CPU kernel for strided 1x1 convolutions
+    in bfloat16 writes out of bounds for some small sizes (8 channels and an odd number of joints; torch 2.13).
 
     Args:
         in_channels: C of the input.
