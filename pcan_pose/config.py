@@ -19,7 +19,11 @@ Centre = Literal["first_frame", "clip", "frame"]
 Range = tuple[float, float]
 
 # What mode as_published means for each switch of a fault.
-PUBLISHED_HEAD: dict[str, Any] = {"diversity": "detached", "unseen_prototypes": "random"}
+PUBLISHED_HEAD: dict[str, Any] = {
+    "embedding_pooling": "published",
+    "diversity": "detached",
+    "unseen_prototypes": "random",
+}
 PUBLISHED_CALIBRATION: dict[str, Any] = {"weighting": "logits", "clips": "all", "detach_probability": False}
 
 
@@ -151,13 +155,15 @@ class CalibrationConfig(_Section):
     false_positive_weight: float = Field(default=1.0, ge=0, description="weight of the false positives")
     weighting: Literal["losses", "logits"] = Field(
         default="losses",
-        description="what the four weights multiply; the published code multiplies logits, a temperature",
+        description="what the four weights multiply; on logits, as published, they are temperatures and not weights",
     )
     clips: Literal["ambiguous", "all"] = Field(
-        default="ambiguous", description="clips that each loss is averaged over; the published code takes all"
+        default="ambiguous",
+        description="clips that each loss is averaged over; the published code takes all, ambiguous or not",
     )
     detach_probability: bool = Field(
-        default=True, description="keep the label's probability free of this loss's gradient"
+        default=True,
+        description="keep the label's probability constant; the published code leaks this loss into the classifier",
     )
 
 
@@ -173,15 +179,27 @@ class HeadConfig(_Section):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="label smoothing of both cross-entropies")
     action_embedding: int = Field(default=256, ge=1, description="width of the action prototypes")
     body_embedding: int = Field(default=128, ge=1, description="width of the body-part prototypes")
+    embedding_pooling: Literal["mean", "published"] = Field(
+        default="mean",
+        description="what embeddings see in training: the mean over time and joints as at inference, or the published "
+        "maximum over joints of the mean over time, which inference never sees",
+    )
     momentum: float = Field(default=0.9, ge=0, lt=1, description="share of the old prototype in an update")
     calibration: CalibrationConfig = CalibrationConfig()
     diversity_weight: float = Field(default=0.2, ge=0, description="weight of the prototypes' diversity loss")
     diversity: Literal["differentiable", "detached"] = Field(
-        default="differentiable", description="off-diagonal and differentiable, or the published full and detached norm"
+        default="differentiable",
+        description="off-diagonal and differentiable, or the published full and detached norm, which trains nothing",
     )
     unseen_prototypes: Literal["zero", "random"] = Field(
         default="zero",
-        description="start of a prototype; the published code starts at random normal, which rectification then adds",
+        description="start of a prototype; the published code starts at random normal, noise that rectification adds",
+    )
+    logit_adjustment: float = Field(
+        default=0.0,
+        ge=0,
+        description="tau: the actions' cross-entropy takes logits + tau log(share of the training clips), which keeps "
+        "frequent actions from crowding out rare ones; 0 is off, 1 aims at the mean of the classes' accuracies",
     )
     rectification: float = Field(
         default=1.0, ge=0, description="weight of the prototypes' similarity at inference; 0 is off"

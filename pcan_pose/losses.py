@@ -8,6 +8,23 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
+def at_least_float32(x: Tensor) -> Tensor:
+    """Return the tensor itself, or in float32 if its numbers are shorter."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def log_prior(counts: Tensor) -> Tensor:
+    """Return the logarithm of each class's share of the clips, float32 (K,).
+
+    A class without clips counts as one clip: its share would be 0, and its logit minus infinity.
+
+    Args:
+        counts: int64 (K,), clips of each class.
+    """
+    known = counts.clamp(min=1)
+    return (known / known.sum()).log()
+
+
 def tree_loss(body_logits: Tensor, action_logits: Tensor, actions: Tensor, parents: Tensor) -> Tensor:
     """Return the action tree's loss of each clip, (N,): a cross-entropy over the tree's legal states.
 
@@ -23,7 +40,7 @@ def tree_loss(body_logits: Tensor, action_logits: Tensor, actions: Tensor, paren
     Source:
         PCAN (AAAI 2025), hierarchical probability alignment, after HRN's tree loss.
     """
-    body, action = body_logits.float().sigmoid(), action_logits.float().sigmoid()
+    body, action = at_least_float32(body_logits).sigmoid(), at_least_float32(action_logits).sigmoid()
     states = torch.cat([body, action + body[:, parents]], dim=1)  # (N, K_b + K_a)
     return F.cross_entropy(states, actions + body.shape[1], reduction="none")
 

@@ -22,7 +22,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
 from pcan_pose.config import OptimConfig, RunConfig
-from pcan_pose.data.dataset import PoseDataset
+from pcan_pose.data.dataset import PoseDataset, class_counts
 from pcan_pose.data.streams import input_channels, network_input
 from pcan_pose.data.transforms import augment, random_positions
 from pcan_pose.engine.checkpoint import load_checkpoint, save_checkpoint
@@ -151,6 +151,7 @@ class Trainer:
             in_channels=input_channels(data.train.dims, config.data.streams),
             taxonomy=data.taxonomy,
             precision=PRECISIONS[config.train.precision],
+            action_counts=torch.from_numpy(class_counts(data.train.labels.cpu().numpy(), data.taxonomy.num_actions)),
         ).to(mine.device)
         self.averaged = AveragedModel(self.recognizer, multi_avg_fn=_ema(config.train.ema), use_buffers=True)
         if mine.size > 1:

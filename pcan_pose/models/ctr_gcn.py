@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pcan_pose.models.channel_refinement import ChannelRefinedGraphConv
+from pcan_pose.models.encoder import Encoder
 from pcan_pose.models.joint_norm import JointNorm
-from pcan_pose.models.pooling import masked_mean
 
 _KERNEL = 5
 _DILATIONS = (1, 2)
@@ -89,7 +89,7 @@ class CTRGCNBlock(nn.Module):
         return F.relu(out if self.residual is None else out + self.residual(x))
 
 
-class CTRGCN(nn.Module):
+class CTRGCN(Encoder):
     """The ten-block network of the paper, pooled to one feature a clip.
 
     With 25 joints and 3 channels it has 1,431,102 parameters. The published code counts 1,446,672: 15,420 of them are
@@ -121,12 +121,3 @@ class CTRGCN(nn.Module):
         """Return the features before pooling, (N * M, 4 * base_channels, ceil(T / 4), V)."""
         out: Tensor = self.blocks(self.input_norm(x, found))
         return out
-
-    def forward(self, x: Tensor, found: Tensor) -> Tensor:
-        """Return one feature a clip, (N, 4 * base_channels).
-
-        Args:
-            x: (N, M, T, V, C_in), the fused streams.
-            found: bool (N, M, T, V), where a joint is there.
-        """
-        return masked_mean(self.features(x, found), found)  # (N, C)

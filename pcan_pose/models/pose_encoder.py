@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pcan_pose.models.encoder import Encoder
 from pcan_pose.models.graph_conv import SpatialGraphConv
-from pcan_pose.models.pooling import masked_mean
 from pcan_pose.models.residual import Residual
 from pcan_pose.models.temporal_conv import BottleneckTemporalConv
 
@@ -52,7 +52,7 @@ class PoseBlock(nn.Module):
         return F.relu(self.temporal(mixed) + self.residual(x))  # (B, C_out, T', V)
 
 
-class PoseEncoder(nn.Module):
+class PoseEncoder(Encoder):
     """Graph convolutions over early-fused streams, pooled to one feature a clip.
 
     The streams share one network: each channel of each joint is normalised over the batch, a strided convolution is the
@@ -111,15 +111,11 @@ class PoseEncoder(nn.Module):
         self.blocks = nn.Sequential(*blocks)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, x: Tensor, found: Tensor) -> Tensor:
-        """Return one feature a clip, (N, widths[-1]).
-
-        Args:
-            x: (N, M, T, V, C_in), the fused streams.
-            found: bool (N, M, T, V), where a joint is there.
-        """
+    def features(self, x: Tensor, found: Tensor) -> Tensor:
+        """Return the features before pooling, (N * M, widths[-1], T', V)."""
         clips, persons, frames, joints, channels = x.shape
         x = self.input_norm(x.reshape(-1, joints * channels))  # (N * M * T, V * C)
         x = x.view(clips * persons, frames, joints, channels) * found.flatten(0, 1)[..., None]
         x = self.stem(x.permute(0, 3, 1, 2))  # (N * M, C, T', V), channels last
-        return masked_mean(self.blocks(x), found)  # (N, C)
+        out: Tensor = self.blocks(x)
+        return out

@@ -17,6 +17,8 @@ from pcan_pose.config import (
     STGCNPlusPlusConfig,
 )
 from pcan_pose.models.ctr_gcn import CTRGCN
+from pcan_pose.models.encoder import Encoder
+from pcan_pose.models.pooling import Pool, masked_mean, mean_and_peak
 from pcan_pose.models.pose_encoder import PoseEncoder, SpatialFactory
 from pcan_pose.models.st_gcn import STGCN
 from pcan_pose.models.stgcn_plus_plus import STGCNPlusPlus
@@ -24,7 +26,6 @@ from pcan_pose.models.tree_head import Prediction, TreeHead
 from pcan_pose.skeleton import Skeleton, adjacency, spatial_partition
 from pcan_pose.taxonomy import Taxonomy
 
-Encoder = PoseEncoder | STGCNPlusPlus | CTRGCN | STGCN
 Gather = Callable[[Tensor], Tensor]
 
 
@@ -43,10 +44,10 @@ class Recognizer(nn.Module):
         self.head = head
         self.precision = precision
 
-    def encode(self, x: Tensor, found: Tensor) -> Tensor:
-        """Return the pooled features, float32 (N, F)."""
+    def encode(self, x: Tensor, found: Tensor, pool: Pool = masked_mean) -> Tensor:
+        """Return the pooled features, float32, (N, F) of the mean."""
         with torch.autocast(x.device.type, self.precision, enabled=self.precision != torch.float32):
-            features: Tensor = self.encoder(x, found)
+            features: Tensor = self.encoder(x, found, pool)
         return features.float()
 
     def forward(self, x: Tensor, found: Tensor) -> Prediction:
@@ -81,10 +82,15 @@ class TrainingStep(nn.Module):
             found: bool (N, M, T, V).
             actions: int64, the labels of the global batch.
         """
-        features = self.recognizer.encode(x, found)
+        head = self.recognizer.head
+        pool = mean_and_peak if head.config.embedding_pooling == "published" else masked_mean
+        features = self.recognizer.encode(x, found, pool)  # (N, F) or (N, 2, F)
         if self.gather is not None:
             features = self.gather(features)
-        return self.recognizer.head.losses(features, actions)
+        if pool is masked_mean:
+            return head.losses(features, actions)
+        mean, peak = features.unbind(1)
+        return head.losses(mean, actions, embedded=peak)
 
 
 def build_recognizer(
@@ -95,6 +101,7 @@ def build_recognizer(
     in_channels: int,
     taxonomy: Taxonomy,
     precision: torch.dtype = torch.float32,
+    action_counts: Tensor | None = None,
 ) -> Recognizer:
     """Return the network of a configuration.
 
@@ -105,6 +112,8 @@ def build_recognizer(
         in_channels: C of the fused streams.
         taxonomy: The action tree.
         precision: Arithmetic of the encoder.
+        action_counts: int64 (K_a,), the training split's clips of each action; `HeadConfig.logit_adjustment` needs them
+            to train.
 
     Raises:
         ConfigError: If torch-geometric has no such convolution.
@@ -139,4 +148,4 @@ def build_recognizer(
                 base_channels=encoder.base_channels,
                 dropout=encoder.dropout,
             )
-    return Recognizer(network, TreeHead(network.out_features, taxonomy, head), precision)
+    return Recognizer(network, TreeHead(network.out_features, taxonomy, head, action_counts), precision)

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pcan_pose.models.encoder import Encoder
 from pcan_pose.models.joint_norm import JointNorm
-from pcan_pose.models.pooling import masked_mean
 
 _KERNEL = 9
 
@@ -98,7 +98,7 @@ class STGCNBlock(nn.Module):
         return F.relu(out if self.residual is None else out + self.residual(x))
 
 
-class STGCN(nn.Module):
+class STGCN(Encoder):
     """The ten-block network of the published code, pooled to one feature a clip.
 
     With 25 joints and 3 channels it has 3,083,412 parameters, as published (3,098,832) but for the classifier of 60
@@ -141,12 +141,3 @@ class STGCN(nn.Module):
         """Return the features before pooling, (N * M, 4 * base_channels, ceil(T / 4), V)."""
         out: Tensor = self.blocks(self.input_norm(x, found))
         return out
-
-    def forward(self, x: Tensor, found: Tensor) -> Tensor:
-        """Return one feature a clip, (N, 4 * base_channels).
-
-        Args:
-            x: (N, M, T, V, C_in), the fused streams.
-            found: bool (N, M, T, V), where a joint is there.
-        """
-        return masked_mean(self.features(x, found), found)  # (N, C)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pcan_pose.models.pooling import masked_mean
+from pcan_pose.models.encoder import Encoder
 
 _DILATIONS = (1, 2, 3, 4)
 
@@ -105,7 +105,7 @@ class STGCNPlusPlusBlock(nn.Module):
         return F.relu(out if self.residual is None else out + self.residual(x))
 
 
-class STGCNPlusPlus(nn.Module):
+class STGCNPlusPlus(Encoder):
     """The ten-block network of the paper, pooled to one feature a clip.
 
     Args:
@@ -129,16 +129,12 @@ class STGCNPlusPlus(nn.Module):
                 blocks.append(STGCNPlusPlusBlock(previous, width, subsets, stride))
         self.blocks = nn.Sequential(*blocks)
 
-    def forward(self, x: Tensor, found: Tensor) -> Tensor:
-        """Return one feature a clip, (N, 4 * base_channels).
-
-        Args:
-            x: (N, M, T, V, C_in), the fused streams.
-            found: bool (N, M, T, V), where a joint is there.
-        """
+    def features(self, x: Tensor, found: Tensor) -> Tensor:
+        """Return the features before pooling, (N * M, 4 * base_channels, ceil(T / 4), V)."""
         clips, persons, frames, joints, channels = x.shape
         # One norm for each joint and channel of each person's clip: (N * M, V * C, T).
         x = self.input_norm(x.reshape(clips * persons, frames, joints * channels).transpose(1, 2)).transpose(1, 2)
         x = x.view(clips * persons, frames, joints, channels) * found.flatten(0, 1)[..., None]
         x = x.permute(0, 3, 1, 2).contiguous()  # (N * M, C, T, V)
-        return masked_mean(self.blocks(x), found)  # (N, C)
+        out: Tensor = self.blocks(x)
+        return out

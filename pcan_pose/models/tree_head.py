@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pcan_pose.config import HeadConfig
-from pcan_pose.losses import diversity_loss, tree_loss
+from pcan_pose.errors import ConfigError
+from pcan_pose.losses import at_least_float32, diversity_loss, log_prior, tree_loss
 from pcan_pose.models.calibration import AmbiguousSet, action_sets, body_sets, calibration_loss
 from pcan_pose.models.prototypes import PrototypeBank
 from pcan_pose.models.rectification import rectify
@@ -22,9 +23,9 @@ class Prediction:
     """What the head says of a batch.
 
     Args:
-        action_logits: float32 (N, K_a), rectified at inference.
-        body_logits: float32 (N, K_b).
-        embeddings: float32 (N, D), in the space of the action prototypes.
+        action_logits: (N, K_a), rectified at inference.
+        body_logits: (N, K_b).
+        embeddings: (N, D), in the space of the action prototypes.
     """
 
     action_logits: Tensor
@@ -35,24 +36,31 @@ class Prediction:
 class TreeHead(nn.Module):
     """Two linear classifiers and two embeddings over one pooled feature, for any two-level action tree.
 
-    Everything is computed in float32. In training the whole global batch must be given, all processes together, so that
-    prototypes and ambiguous sets are the same as in a single process.
+    Everything is computed in float32, or in float64 if features and weights are. In training the whole global batch
+    must be given, all processes together, so that prototypes and ambiguous sets are the same as in a single process.
 
     Args:
         features: F.
         taxonomy: The action tree.
         config: Switches and weights.
+        action_counts: int64 (K_a,), the training split's clips of each action; only the losses with logit adjustment
+            need them, so they are no part of the state.
 
     Source:
         PCAN (AAAI 2025). Deviations in corrected mode are the switches of `HeadConfig`.
     """
 
     parents: Tensor
+    log_prior: Tensor | None
 
-    def __init__(self, features: int, taxonomy: Taxonomy, config: HeadConfig) -> None:
+    def __init__(
+        self, features: int, taxonomy: Taxonomy, config: HeadConfig, action_counts: Tensor | None = None
+    ) -> None:
         super().__init__()
         self.config = config
         self.register_buffer("parents", torch.from_numpy(taxonomy.parent_array), persistent=False)  # (K_a,)
+        prior = log_prior(action_counts) if config.logit_adjustment and action_counts is not None else None
+        self.register_buffer("log_prior", prior, persistent=False)  # (K_a,)
         self.action_classifier = nn.Linear(features, taxonomy.num_actions)
         self.body_classifier = nn.Linear(features, taxonomy.num_body_parts)
         self.action_embedding = nn.Linear(features, config.action_embedding)
@@ -73,7 +81,7 @@ class TreeHead(nn.Module):
         Args:
             features: (N, F).
         """
-        features = features.float()
+        features = at_least_float32(features)
         embeddings = self.action_embedding(features)  # (N, D)
         action_logits = self.action_classifier(features)  # (N, K_a)
         if self.config.rectification:
@@ -92,7 +100,7 @@ class TreeHead(nn.Module):
         children = F.one_hot(self.parents).to(action_logits.dtype)  # (K_a, K_b)
         return (action_logits.softmax(1) @ children).clamp(min=torch.finfo(action_logits.dtype).tiny).log()
 
-    def losses(self, features: Tensor, actions: Tensor) -> dict[str, Tensor]:
+    def losses(self, features: Tensor, actions: Tensor, embedded: Tensor | None = None) -> dict[str, Tensor]:
         """Return the named loss terms, unweighted, and their weighted sum as ``loss``; updates the prototypes.
 
         Terms whose weight is 0 are not computed.
@@ -100,28 +108,52 @@ class TreeHead(nn.Module):
         Args:
             features: (N, F), the global batch.
             actions: int64 (N,), its labels.
+            embedded: (N, F), what the embeddings see instead, as published: another pooling, and no dropout.
+
+        Raises:
+            ConfigError: If logits are to be adjusted and the head does not know the actions' counts.
         """
         config = self.config
-        features = F.dropout(features.float(), config.dropout, self.training)
+        features = F.dropout(at_least_float32(features), config.dropout, self.training)
+        embedded = features if embedded is None else at_least_float32(embedded)
         body = self.parents[actions]  # (N,)
         action_logits = self.action_classifier(features)  # (N, K_a)
         body_logits = self._body_logits(features, action_logits)  # (N, K_b)
-        terms = {"action": (1.0, F.cross_entropy(action_logits, actions, label_smoothing=config.label_smoothing))}
+        adjusted = self._adjusted(action_logits)  # (N, K_a)
+        terms = {"action": (1.0, F.cross_entropy(adjusted, actions, label_smoothing=config.label_smoothing))}
         if config.body_weight:
             cross_entropy = F.cross_entropy(body_logits, body, label_smoothing=config.label_smoothing)
             terms["body"] = (config.body_weight, cross_entropy)
         if config.tree_weight:
             terms["tree"] = (config.tree_weight, tree_loss(body_logits, action_logits, actions, self.parents).mean())
         if config.calibration.enabled or config.diversity_weight or config.rectification:
-            terms |= self._prototype_losses(features, action_logits, body_logits, actions, body)
+            terms |= self._prototype_losses(embedded, action_logits, body_logits, actions, body)
         named = {name: term for name, (_, term) in terms.items()}
         return {"loss": torch.stack([weight * term for weight, term in terms.values()]).sum(), **named}
 
+    def _adjusted(self, action_logits: Tensor) -> Tensor:
+        """Return the logits that the actions' cross-entropy takes, (N, K_a).
+
+        With the prior added here, the classifier need not learn it: at inference, where it is not added, rare actions
+        are judged as if they were as frequent as the others.
+
+        Source:
+            Menon et al., Long-tail learning via logit adjustment, ICLR 2021.
+        """
+        if not self.config.logit_adjustment:
+            return action_logits
+        if self.log_prior is None:
+            raise ConfigError(
+                f"head.logit_adjustment is {self.config.logit_adjustment}, but the head was built without the training "
+                "split's clips of each action; give build_recognizer action_counts, or set it to 0."
+            )
+        return action_logits + self.config.logit_adjustment * self.log_prior
+
     def _prototype_losses(
-        self, features: Tensor, action_logits: Tensor, body_logits: Tensor, actions: Tensor, body: Tensor
+        self, embedded: Tensor, action_logits: Tensor, body_logits: Tensor, actions: Tensor, body: Tensor
     ) -> dict[str, tuple[float, Tensor]]:
         config, calibration = self.config, self.config.calibration
-        action_embeddings, body_embeddings = self.action_embedding(features), self.body_embedding(features)  # (N, D)
+        action_embeddings, body_embeddings = self.action_embedding(embedded), self.body_embedding(embedded)  # (N, D)
         body_right = body_logits.argmax(1) == body
         both_right = body_right & (action_logits.argmax(1) == actions)
         action_prototypes = self.action_bank.update(action_embeddings, actions, both_right)  # (K_a, D)

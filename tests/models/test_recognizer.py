@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from pcan_pose.config import HeadConfig, PoseEncoderConfig, STGCNPlusPlusConfig
+from pcan_pose.config import CTRGCNConfig, HeadConfig, PoseEncoderConfig, STGCNConfig, STGCNPlusPlusConfig
 from pcan_pose.errors import ConfigError
+from pcan_pose.models.pooling import masked_mean, masked_peak
 from pcan_pose.models.pose_encoder import PoseEncoder
 from pcan_pose.models.recognizer import Recognizer, TrainingStep, build_recognizer
 from pcan_pose.models.stgcn_plus_plus import STGCNPlusPlus
@@ -15,10 +16,10 @@ from pcan_pose.taxonomy import MA52
 TINY = {"widths": (8, 16), "depths": (1, 1), "temporal_kernel": 3}
 
 
-def make(encoder: PoseEncoderConfig | STGCNPlusPlusConfig | None = None, **settings: Any) -> Recognizer:
+def make(encoder: Any = None, head: dict[str, Any] | None = None, **settings: Any) -> Recognizer:
     return build_recognizer(
         encoder or PoseEncoderConfig(**TINY),
-        HeadConfig(action_embedding=6, body_embedding=4),
+        HeadConfig(action_embedding=6, body_embedding=4, **(head or {})),
         skeleton=skeleton("openpose28"),
         in_channels=5,
         taxonomy=MA52,
@@ -97,3 +98,69 @@ def test_a_training_step_gathers_features_but_takes_the_labels_as_global() -> No
     recognizer.head.action_bank.seen.zero_()
     share = TrainingStep(recognizer, lambda rows: torch.cat([rows, rest]))(x[:2], found[:2], actions)
     torch.testing.assert_close(share, whole)
+
+
+ENCODERS = [
+    PoseEncoderConfig(**TINY),
+    STGCNPlusPlusConfig(type="stgcn++", base_channels=12),
+    CTRGCNConfig(type="ctr-gcn", base_channels=4),
+    STGCNConfig(type="st-gcn", base_channels=4),
+]
+
+
+@pytest.mark.parametrize("encoder", ENCODERS, ids=lambda encoder: encoder.type)
+def test_every_encoder_pools_the_same_features_as_it_is_told(encoder: Any) -> None:
+    network = make(encoder).eval().encoder
+    x, found = batch()
+    features = network.features(x, found)
+    assert features.shape[:2] == (3, network.out_features) and features.shape[3] == 28
+    assert torch.equal(network(x, found), masked_mean(features, found))
+    assert torch.equal(network(x, found, masked_peak), masked_peak(features, found))
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_published_pooling_embeds_the_peak_in_training_and_the_mean_at_inference(precision: torch.dtype) -> None:
+    recognizer = make(head={"embedding_pooling": "published", "calibration": {"clips": "all"}}, precision=precision)
+    plain = make(precision=precision).eval()
+    plain.load_state_dict(recognizer.eval().state_dict())
+    x, found = batch(4)
+    actions = torch.tensor([1, 2, 30, 51])
+    embedded = []
+    recognizer.head.action_embedding.register_forward_hook(lambda _, inputs, out: embedded.append(inputs[0]))
+    recognizer.head.body_embedding.register_forward_hook(lambda _, inputs, out: embedded.append(inputs[0]))
+    losses = TrainingStep(recognizer)(x, found, actions)
+    mean, peak = recognizer.encode(x, found), recognizer.encode(x, found, masked_peak)
+    assert mean.dtype == peak.dtype == torch.float32
+    assert not torch.allclose(mean, peak)
+    assert torch.equal(embedded[0], peak) and torch.equal(embedded[1], peak)
+    other = TrainingStep(plain)(x, found, actions)
+    assert [losses[name] == other[name] for name in ("action", "body", "tree")] == [True] * 3
+    assert losses["action_calibration"] != other["action_calibration"]
+    embedded.clear()
+    recognizer(x, found)
+    assert [torch.equal(seen, mean) for seen in embedded] == [True]
+
+
+def test_published_pooling_gathers_both_features_at_once() -> None:
+    recognizer = make(head={"mode": "as_published"}).eval()
+    x, found = batch(4)
+    actions = torch.tensor([1, 2, 30, 51])
+    start = {name: value.clone() for name, value in recognizer.state_dict().items()}
+    whole = TrainingStep(recognizer)(x, found, actions)
+    rest = torch.stack([recognizer.encode(x[2:], found[2:], pool) for pool in (masked_mean, masked_peak)], 1)
+    recognizer.load_state_dict(start)
+    gathered = []
+
+    def gather(rows: torch.Tensor) -> torch.Tensor:
+        gathered.append(rows.shape)
+        return torch.cat([rows, rest])
+
+    share = TrainingStep(recognizer, gather)(x[:2], found[:2], actions)
+    assert gathered == [(2, 2, 16)]
+    torch.testing.assert_close(share, whole)
+
+
+def test_the_head_gets_the_actions_counts() -> None:
+    counts = torch.arange(52)
+    recognizer = make(head={"logit_adjustment": 1.0}, action_counts=counts)
+    torch.testing.assert_close(recognizer.head.log_prior[7:9], (counts[7:9] / (counts.sum() + 1)).log())

@@ -1,16 +1,16 @@
-from pathlib import Path
+import math
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from pcan_pose.config import HeadConfig
+from pcan_pose.errors import ConfigError
 from pcan_pose.losses import tree_loss
 from pcan_pose.models.rectification import rectify
 from pcan_pose.models.tree_head import TreeHead
-from pcan_pose.taxonomy import MA52, Taxonomy
+from pcan_pose.taxonomy import Taxonomy
 
 TREE = Taxonomy("tiny", ("nod", "shake", "wave", "point", "kick"), ("head", "hand", "leg"), (0, 0, 1, 1, 2))
 TERMS = {"loss", "action", "body", "tree", "action_calibration", "body_calibration", "diversity"}
@@ -230,58 +230,76 @@ def test_a_taxonomy_with_one_body_part_works() -> None:
     assert loss.isfinite()
 
 
-@pytest.fixture
-def official(shared: Path) -> dict[str, torch.Tensor]:
-    with np.load(shared / "golden" / "head_pose.npz") as golden:
-        return {key: torch.from_numpy(np.asarray(golden[key])) for key in golden}
+def test_embedded_features_reach_the_embeddings_alone_and_are_not_dropped() -> None:
+    head = make(dropout=0.5)
+    features, actions = batch()
+    other = torch.randn(12, 8, requires_grad=True)
+    seen = []
+    for layer in (head.action_embedding, head.body_embedding):
+        layer.register_forward_hook(lambda _, inputs, out: seen.append(inputs[0]))
+    losses = head.losses(features.requires_grad_(), actions, embedded=other)
+    assert torch.equal(seen[0], other) and torch.equal(seen[1], other)
+    (losses["action"] + losses["body"] + losses["tree"]).backward(retain_graph=True)
+    assert other.grad is None and features.grad.abs().sum() > 0
+    losses["action_calibration"].backward()
+    assert other.grad.abs().sum() > 0
 
 
-def _official_head(values: dict[str, torch.Tensor]) -> TreeHead:
-    head = TreeHead(512, MA52, HeadConfig.model_validate({"mode": "as_published"}))
-    state = {
-        "action_classifier.weight": values["fc_pose_weight"],
-        "action_classifier.bias": values["fc_pose_bias"],
-        "body_classifier.weight": values["fc_pose_coarse_weight"],
-        "body_classifier.bias": values["fc_pose_coarse_bias"],
-        "action_embedding.weight": values["fine_cl_fc_weight"],
-        "action_embedding.bias": values["fine_cl_fc_bias"],
-        "body_embedding.weight": values["coarse_cl_fc_weight"],
-        "body_embedding.bias": values["coarse_cl_fc_bias"],
-        "action_bank.prototypes": values["fine_avg_f_init"].T,
-        "body_bank.prototypes": values["coarse_avg_f_init"].T,
-    }
-    head.load_state_dict(head.state_dict() | state)
-    return head
+def test_a_head_of_float64_computes_in_float64() -> None:
+    head = make().double()
+    features, actions = batch()
+    assert {loss.dtype for loss in head.losses(features.double(), actions).values()} == {torch.float64}
+    assert {x.dtype for x in vars(head(features.double())).values()} == {torch.float64}
 
 
-def test_the_whole_head_equals_the_official_one_in_training(official: dict[str, torch.Tensor]) -> None:
-    head = _official_head(official)
-    x, actions, body = official["x_pose"], official["label_fine"], official["label_coarse"]
-    assert torch.equal(head.parents[actions], body)
-    # The official head classifies the mean and embeds the maximum over space of the mean over time.
-    mean, peak = x.mean((2, 3, 4)), x.mean(2).amax((2, 3))
-    action_logits, body_logits = head.action_classifier(mean), head.body_classifier(mean)
-    torch.testing.assert_close(action_logits, official["train_logits_fine"], rtol=1e-5, atol=5e-6)
-    torch.testing.assert_close(body_logits, official["train_logits_coarse"], rtol=1e-5, atol=5e-6)
-    tree = tree_loss(body_logits, action_logits, actions, head.parents).mean()
-    torch.testing.assert_close(tree, official["train_tree_loss"].float(), rtol=1e-5, atol=0)
-    terms = {
-        name: term
-        for name, (_, term) in head._prototype_losses(peak, action_logits, body_logits, actions, body).items()
-    }
-    fine = terms["action_calibration"] + terms["diversity"]
-    torch.testing.assert_close(fine, official["train_fr_loss_fine"], rtol=1e-5, atol=0)
-    torch.testing.assert_close(terms["body_calibration"], official["train_fr_loss_coarse"], rtol=1e-5, atol=0)
-    torch.testing.assert_close(head.action_bank.prototypes, official["fine_avg_f_after"].T, rtol=1e-5, atol=5e-6)
-    torch.testing.assert_close(head.body_bank.prototypes, official["coarse_avg_f_after"].T, rtol=1e-5, atol=5e-6)
+COUNTS = torch.tensor([40, 3, 0, 17, 1])
 
 
-def test_the_whole_head_equals_the_official_one_in_evaluation(official: dict[str, torch.Tensor]) -> None:
-    head = _official_head(official).eval()
-    head.action_bank.prototypes.copy_(official["fine_avg_f_after"].T)
-    features = official["x_pose"].mean((2, 3, 4))
-    prediction = head(features)
-    raw = head.action_classifier(features)
-    torch.testing.assert_close(raw, official["eval_logits_fine_raw"], rtol=1e-5, atol=5e-6)
-    torch.testing.assert_close(prediction.action_logits, official["eval_rectified_fine"], rtol=1e-5, atol=5e-6)
-    torch.testing.assert_close(prediction.body_logits, official["eval_logits_coarse"], rtol=1e-5, atol=5e-6)
+@pytest.mark.parametrize(("tau", "smoothing"), [(1.0, 0.0), (0.5, 0.0), (2.0, 0.1)])
+def test_logit_adjustment_equals_the_formula_clip_by_clip(tau: float, smoothing: float) -> None:
+    config = HeadConfig(action_embedding=6, body_embedding=4, logit_adjustment=tau, label_smoothing=smoothing)
+    head = TreeHead(8, TREE, config, COUNTS)
+    features, actions = batch()
+    loss = head.losses(features, actions)["action"]
+    # The action without clips counts as one.
+    prior = [count / 62 for count in (40, 3, 1, 17, 1)]
+    total = 0.0
+    for logits, label in zip(head.action_classifier(features).tolist(), actions.tolist(), strict=True):
+        scores = [logit + tau * math.log(share) for logit, share in zip(logits, prior, strict=True)]
+        negative = [math.log(sum(map(math.exp, scores))) - score for score in scores]
+        total += (1 - smoothing) * negative[label] + smoothing * sum(negative) / 5
+    assert float(loss.detach()) == pytest.approx(total / len(actions), rel=1e-5)
+
+
+@pytest.mark.parametrize("tau", [0.0, 1.0])
+def test_logit_adjustment_changes_the_actions_cross_entropy_alone(tau: float) -> None:
+    plain = make(mode="as_published")
+    config = plain.config.model_copy(update={"logit_adjustment": tau})
+    adjusted = TreeHead(8, TREE, config, COUNTS)
+    adjusted.load_state_dict(plain.state_dict())
+    features, actions = batch()
+    one, other = plain.losses(features, actions), adjusted.losses(features, actions)
+    changed = {name for name in TERMS if not torch.equal(one[name], other[name])}
+    assert changed == ({"loss", "action"} if tau else set())
+    for name in ("action_logits", "body_logits"):
+        assert torch.equal(getattr(plain(features), name), getattr(adjusted(features), name))
+
+
+def test_actions_without_clips_give_finite_gradients() -> None:
+    config = HeadConfig(logit_adjustment=3.0, label_smoothing=0.1)
+    head = TreeHead(8, TREE, config, torch.tensor([5, 0, 0, 0, 0]))
+    features, _ = batch()
+    loss = head.losses(features.requires_grad_(), torch.zeros(12, dtype=torch.int64))["loss"]
+    loss.backward()
+    assert loss.isfinite() and features.grad.isfinite().all()
+
+
+def test_the_prior_is_for_training_and_no_part_of_the_state() -> None:
+    head = make(logit_adjustment=1.0)
+    features, actions = batch()
+    assert head(features).action_logits.isfinite().all()
+    with pytest.raises(
+        ConfigError, match=r"head\.logit_adjustment is 1\.0, but the head was built without the training"
+    ):
+        head.losses(features, actions)
+    assert not any("prior" in name for name in TreeHead(8, TREE, head.config, COUNTS).state_dict())
