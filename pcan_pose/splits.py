@@ -1,8 +1,10 @@
-"""Cross-subject splits: nobody is in two of them.
+"""Further splits: cross-subject ones, where nobody is in two of them, and long-tailed copies of a split.
 
-Shapes: S splits, P subjects, K label columns (the actions, the unlabelled clips and the number of clips).
+Shapes: S splits, P subjects, K label columns (the actions, the unlabelled clips and the number of clips); for a long
+tail K actions of the split.
 """
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -47,6 +49,53 @@ def split_by_subject(
             (*splits, names[number])
             for splits, number in zip(keypoint_set.splits, split_of[member.reshape(-1)].tolist(), strict=True)
         ]
+    )
+
+
+def long_tail(
+    keypoint_set: KeypointSet, split: str, ratio: float, *, seed: int = 0, prefix: str = "long_tail_"
+) -> KeypointSet:
+    """Return the set with one more split: a copy of one of its own, thinned out to a long tail of actions.
+
+    The K actions of the split are ranked at random. The action of rank k keeps n * ratio^(-k / (K - 1)) clips, rounded
+    and at least one, n being the split's most frequent action; an action that has fewer keeps what it has. Equal seeds
+    give equal splits, and equal ranks to all splits of the same actions. The splits that the set has already are kept.
+
+    Args:
+        keypoint_set: The set; every clip of the split must have a label.
+        split: The split to copy.
+        ratio: How many times rarer the last action is than the first, at least 1.
+        seed: Seed of the ranks and of the clips that stay.
+        prefix: What stands before the split's name in the new one's.
+
+    Raises:
+        DataError: If the set has no such split or has the new one already, the ratio is below 1, or clips have no
+            label; the last three at once.
+    """
+    members = keypoint_set.in_split(split)
+    labels = keypoint_set.labels[members]
+    name = prefix + split
+    faults = []
+    if not (math.isfinite(ratio) and ratio >= 1):
+        faults.append(f"ratio {ratio:g}: expected a finite number of 1 or more.")
+    if nothing := [keypoint_set.clip_ids[i] for i in members[labels < 0].tolist()]:
+        some = ", ".join(nothing[:5])
+        faults.append(f"{len(nothing)} clips of split {split!r} have no label ({some}); label them or take them out.")
+    if name in keypoint_set.split_names():
+        faults.append(f"the set has a split {name!r} already; choose another prefix with --prefix.")
+    if faults:
+        raise DataError(*faults)
+    actions, counts = np.unique(labels, return_counts=True)  # (K,)
+    random = np.random.default_rng(seed)
+    ranks = random.permutation(len(actions))  # (K,)
+    sizes = counts.max() * float(ratio) ** (-ranks / max(len(actions) - 1, 1))  # (K,)
+    kept: set[int] = set()
+    for action, size in zip(actions.tolist(), np.rint(sizes).astype(int).tolist(), strict=True):
+        # By name, so that the clips' order in the file decides nothing.
+        own = sorted(members[labels == action].tolist(), key=lambda i: keypoint_set.clip_ids[i])
+        kept.update(own[i] for i in random.permutation(len(own))[: max(size, 1)].tolist())
+    return keypoint_set.with_splits(
+        [(*splits, name) if i in kept else splits for i, splits in enumerate(keypoint_set.splits)]
     )
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pcan_pose.alignment import align
 from pcan_pose.errors import ScoreError
-from pcan_pose.fusion import align, fuse, joint_probability, log_softmax
+from pcan_pose.fusion import fuse, joint_probability, log_softmax, tree_fusion
 from pcan_pose.metrics import evaluate
 from pcan_pose.scores import ScoreSet
 from pcan_pose.taxonomy import Taxonomy
@@ -162,7 +163,55 @@ def test_joint_probability_equals_the_product() -> None:
     product = softmax(scores.action_logits) * softmax(scores.body_logits)[:, [0, 0, 1, 1]]
     np.testing.assert_allclose(np.exp(joint.action_logits), product / product.sum(1, keepdims=True), rtol=1e-5)
     np.testing.assert_array_equal(joint.body_logits, scores.body_logits)
-    assert joint.extra["joint_probability"] == "action x body"
+    assert (joint.extra["joint_probability"], joint.extra["body_weight"]) == ("action x body", "1")
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0, 3.0])
+def test_tree_fusion_equals_the_formula(weight: float) -> None:
+    """log p(a) + weight * log p_b(b(a)), clip by clip and action by action; parents in any order."""
+    rng = np.random.default_rng(3)
+    action, body, parents = rng.standard_normal((5, 6)), rng.standard_normal((5, 3)), np.array([2, 0, 1, 1, 0, 2])
+    fused = tree_fusion(action, body, parents, weight)
+    assert fused.shape == action.shape
+    for clip in range(5):
+        of_action = np.exp(action[clip]) / np.exp(action[clip]).sum()
+        of_body = np.exp(body[clip]) / np.exp(body[clip]).sum()
+        for a in range(6):
+            assert fused[clip, a] == pytest.approx(np.log(of_action[a]) + weight * np.log(of_body[parents[a]]))
+
+
+def test_tree_fusion_is_stable_for_large_logits() -> None:
+    """A probability that underflows stays a finite score."""
+    fused = tree_fusion(np.array([[0.0, 2000.0]]), np.array([[3000.0, 0.0]]), np.array([0, 1]), 0.5)
+    np.testing.assert_allclose(fused, [[-2000, -1500]])
+
+
+def test_joint_probability_of_several_sets_fuses_the_sets_first() -> None:
+    """Each level across sets, then the levels: not the mean of each set's joint probabilities."""
+    sets = [make("abcdef", 0), make("fbdaec", 1, 3.0)]
+    joint = joint_probability(fuse(sets), 0.5)
+    action, body = (
+        np.mean([softmax(getattr(s, level))[[s.clip_ids.index(clip_id) for clip_id in "abcdef"]] for s in sets], axis=0)
+        for level in ("action_logits", "body_logits")
+    )
+    product = action * body[:, [0, 0, 1, 1]] ** 0.5
+    np.testing.assert_allclose(np.exp(joint.action_logits), product / product.sum(1, keepdims=True), rtol=1e-5)
+    assert joint.extra["weights"] == "0.5, 0.5"
+    assert joint.extra["body_weight"] == "0.5"
+
+
+def test_tree_fusion_names_every_fault_at_once() -> None:
+    """Shapes, parents and weight."""
+    with pytest.raises(ScoreError) as caught:
+        tree_fusion(np.zeros((2, 3)), np.zeros((4, 2)), np.array([0, 2]), -1)
+    assert caught.value.faults == (
+        "action logits of 2 clips, body logits of 4: give both of the same clips.",
+        "parents have shape (2,), expected (3,): a body part for each action.",
+        "parents are 0 to 2, expected body parts in 0..1.",
+        "the body parts' weight is -1, expected a finite number of 0 or more.",
+    )
+    with pytest.raises(ScoreError, match=r"^the body parts' weight is nan, expected"):
+        joint_probability(make("ab"), float("nan"))
 
 
 def test_log_softmax_sums_to_one_at_any_scale() -> None:

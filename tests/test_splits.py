@@ -1,3 +1,4 @@
+import re
 from collections import Counter, defaultdict
 from typing import Any
 
@@ -7,7 +8,8 @@ from small_sets import clip, small_set
 
 from pcan_pose.errors import DataError
 from pcan_pose.keypoints import KeypointSet
-from pcan_pose.splits import split_by_subject
+from pcan_pose.splits import long_tail, split_by_subject
+from pcan_pose.taxonomy import Taxonomy
 
 THREE = {"train": 0.6, "val": 0.2, "test": 0.2}
 
@@ -94,3 +96,78 @@ def test_all_faults_come_together() -> None:
     )
     with pytest.raises(DataError, match=r"^3 splits need as many subjects, the set has 1\.$"):
         split_by_subject(small_set(made[0]), THREE)
+
+
+def even(per_action: int = 40, actions: int = 5) -> KeypointSet:
+    """As many clips of each action in split a, and one of each in split b."""
+    rows = [(action, i) for action in range(actions) for i in range(per_action)]
+    made = [clip(f"{action}_{i:03}", frames=1, label=action, splits=("a",)) for action, i in rows]
+    others = [clip(f"b{action}", frames=1, label=action, splits=("b",)) for action in range(actions)]
+    tree = Taxonomy("five", tuple("vwxyz"[:actions]), ("all",), (0,) * actions)
+    return small_set(*made, *others, taxonomy=tree)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "sizes"), [(1.0, [40] * 5), (16.0, [40, 20, 10, 5, 2]), (1e6, [40, 1, 1, 1, 1])], ids=str
+)
+def test_a_long_tail_has_the_formulas_sizes(ratio: float, sizes: list[int]) -> None:
+    original = even()
+    got = long_tail(original, "a", ratio, seed=1)
+    counts = Counter(original.labels[got.in_split("long_tail_a")].tolist())
+    assert sorted(counts.values(), reverse=True) == sizes
+    for before, after in zip(original.splits, got.splits, strict=True):
+        assert after in ((before, (*before, "long_tail_a")) if before == ("a",) else (before,))
+
+
+def test_an_action_that_is_rarer_already_keeps_what_it_has() -> None:
+    made = [
+        clip(f"{label}_{i}", frames=1, label=label, splits=("a",)) for label in (0, 1) for i in range(9 - 8 * label)
+    ]
+    for seed in range(4):
+        counts = Counter(
+            small_set(*made).labels[long_tail(small_set(*made), "a", 3, seed=seed).in_split("long_tail_a")]
+        )
+        assert counts in ({0: 9, 1: 1}, {0: 3, 1: 1})
+
+
+def test_a_long_tail_ranks_actions_by_its_seed() -> None:
+    original = even()
+
+    def counts(seed: int) -> list[int]:
+        return np.bincount(original.labels[long_tail(original, "a", 10, seed=seed).in_split("long_tail_a")]).tolist()
+
+    assert counts(0) == counts(0)
+    assert len({tuple(counts(seed)) for seed in range(6)}) > 3
+    small = long_tail(long_tail(original, "a", 4), "b", 1)
+    assert len(small.in_split("long_tail_b")) == 5
+
+
+def test_a_long_tail_does_not_depend_on_the_clips_order() -> None:
+    original = even(6)
+    order = np.random.default_rng(0).permutation(len(original))
+    one, two = long_tail(original, "a", 5), long_tail(original.select(order), "a", 5)
+    assert dict(zip(one.clip_ids, one.splits, strict=True)) == dict(zip(two.clip_ids, two.splits, strict=True))
+
+
+def test_two_splits_of_the_same_actions_have_the_same_ranks() -> None:
+    original = even(8)
+    thin = long_tail(long_tail(original.with_splits([("a", "c")] * len(original)), "a", 8, seed=2), "c", 8, seed=2)
+    assert thin.in_split("long_tail_a").tolist() == thin.in_split("long_tail_c").tolist()
+
+
+def test_a_long_tail_of_one_action() -> None:
+    got = long_tail(small_set(*(clip(str(i), label=1, splits=("a",)) for i in range(4))), "a", 10)
+    assert len(got.in_split("long_tail_a")) == 4
+
+
+def test_a_long_tails_faults_come_together() -> None:
+    made = small_set(clip("x", label=0, splits=("a",)), clip("y", splits=("a", "long_tail_a")))
+    with pytest.raises(DataError) as caught:
+        long_tail(made, "a", 0.5)
+    assert caught.value.faults == (
+        "ratio 0.5: expected a finite number of 1 or more.",
+        "1 clips of split 'a' have no label (y); label them or take them out.",
+        "the set has a split 'long_tail_a' already; choose another prefix with --prefix.",
+    )
+    with pytest.raises(DataError, match=re.escape("no clip is in split 'c'; the set has a, long_tail_a.")):
+        long_tail(made, "c", 2)

@@ -1,6 +1,7 @@
 """The commands `data import`, `data export`, `data info`, `data validate`, `data split` and `data simulate`."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,28 +123,71 @@ def validate(keypoint_set: Path, as_json: bool) -> None:
 
 @data.command()
 @_SET
-@click.option("--by", type=click.Choice(["subject"]), required=True, help="What no two splits may share.")
+@click.option(
+    "--by",
+    type=click.Choice(["subject", "long-tail"]),
+    required=True,
+    help="subject: no two splits share one; long-tail: copies of splits in which actions get rarer and rarer.",
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the set with the new splits.")
-@click.option("--fractions", default="0.6,0.2,0.2", show_default=True, help="Shares of train, val and test.")
+@click.option("--fractions", help="By subject: shares of train, val and test.  [default: 0.6,0.2,0.2]")
+@click.option("--split", "copied", multiple=True, metavar="NAME", help="By long-tail: split to copy; may be repeated.")
+@click.option("--ratio", type=float, help="By long-tail: how many times rarer the last action is than the first.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Equal seeds, equal splits.")
-@click.option("--prefix", default="xsub_", show_default=True, help="What the new splits' names begin with.")
+@click.option("--prefix", help="What the new splits' names begin with.  [default: xsub_ or long_tail_]")
 @click.option("--overwrite", is_flag=True, help="Replace an existing set.")
-def split(keypoint_set: Path, by: str, out: Path, fractions: str, seed: int, prefix: str, overwrite: bool) -> None:
-    """Add splits in which every subject is in one only.
+def split(
+    keypoint_set: Path,
+    by: str,
+    out: Path,
+    fractions: str | None,
+    copied: tuple[str, ...],
+    ratio: float | None,
+    seed: int,
+    prefix: str | None,
+    overwrite: bool,
+) -> None:
+    """Add splits to a set, which keeps its own.
 
-    With two fractions the splits are train and test, with three train, val and test. The set's own splits are kept.
+    By subject: every subject is in one split only; with two fractions the splits are train and test, with three train,
+    val and test. By long-tail: of each --split a copy in which the actions, ranked at random, have fewer and fewer
+    clips, down to 1 / --ratio of the most frequent one's.
     """
     from pcan_pose.keypoints import check_writable, read_set, write_set
-    from pcan_pose.splits import split_by_subject
+    from pcan_pose.splits import long_tail, split_by_subject
 
-    shares = _parse_fractions(fractions)
+    thinned = _check_split_usage(by, fractions, copied, ratio)
     check_writable(out, overwrite=overwrite)
-    new = split_by_subject(read_set(keypoint_set), shares, seed=seed, prefix=prefix)
+    if by == "subject":
+        prefix = "xsub_" if prefix is None else prefix
+        shares = _parse_fractions(fractions or "0.6,0.2,0.2")
+        new = split_by_subject(read_set(keypoint_set), shares, seed=seed, prefix=prefix)
+        names = [prefix + name for name in shares]
+    else:
+        prefix = "long_tail_" if prefix is None else prefix
+        new = read_set(keypoint_set)
+        for name in copied:
+            new = long_tail(new, name, thinned, seed=seed, prefix=prefix)
+        names = [prefix + name for name in copied]
     write_set(out, new, overwrite=overwrite)
-    for name in (prefix + name for name in shares):
+    for name in names:
         members = new.in_split(name)
-        people = len({new.subjects[i] for i in members})
-        click.echo(f"{name}: {len(members):,} clips of {people} subjects")
+        if by == "subject":
+            click.echo(f"{name}: {len(members):,} clips of {len({new.subjects[i] for i in members})} subjects")
+        else:
+            counts = Counter(new.labels[members].tolist()).values()
+            click.echo(f"{name}: {len(members):,} clips, {max(counts):,} to {min(counts):,} of an action")
+
+
+def _check_split_usage(by: str, fractions: str | None, copied: tuple[str, ...], ratio: float | None) -> float:
+    """Return the ratio; options that belong to the other kind of split are refused, as is a long tail without them."""
+    if by == "subject" and (copied or ratio is not None):
+        raise click.UsageError("--split and --ratio belong to --by long-tail.")
+    if by == "long-tail" and fractions is not None:
+        raise click.UsageError("--fractions belongs to --by subject.")
+    if by == "long-tail" and (not copied or ratio is None):
+        raise click.UsageError("--by long-tail needs --split and --ratio, such as --split train --ratio 10.")
+    return 1.0 if ratio is None else ratio
 
 
 def _parse_fractions(text: str) -> dict[str, float]:

@@ -1,6 +1,5 @@
 """The command `evaluate`: score files in, the table of metrics, fused scores and pictures out."""
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,14 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from pcan_pose.metrics import LevelMetrics, Metrics
+    from pcan_pose.metrics import Metrics
     from pcan_pose.scores import ScoreSet
     from pcan_pose.taxonomy import Taxonomy
 
-_LEVELS = ("body", "action")
-_NUMBERS = ("top1", "top5", "f1_macro", "f1_micro")
 _PLAIN_WIDTH = 120
 
 
@@ -46,7 +41,15 @@ def _parse_weights(context: click.Context, option: click.Parameter, text: str | 
     show_default=True,
     help="What to do with clips that a file lacks: stop, or use the clips that all files have.",
 )
-@click.option("--joint", is_flag=True, help="Add a row in which p(action) is multiplied by p(its body part).")
+@click.option(
+    "--body-weight",
+    metavar="W",
+    default=0.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="Add a row in which p(action) is multiplied by p(its body part) to the power W; 0 adds none.",
+)
+@click.option("--joint", is_flag=True, help="The same as --body-weight 1.")
 @click.option(
     "--subset",
     metavar="FILE",
@@ -65,6 +68,7 @@ def evaluate(
     weights: list[float] | None,
     space: Any,
     missing: Any,
+    body_weight: float,
     joint: bool,
     subset: Path | None,
     drop_unlabelled: bool,
@@ -77,13 +81,19 @@ def evaluate(
 
     The table shows top-1, top-5, macro and micro F1 of body parts and actions, and the mean of the four F1, in per
     cent. Files are joined by clip id. Scores without any label are fused and written to --out, and not measured.
+
+    --body-weight fuses the two levels of the last row: several files are fused first, each level by itself, and the
+    actions then weighed by the fused body parts.
     """
     from rich.console import Console
 
+    from pcan_pose.commands.evaluate_tables import print_classes, print_table, to_json
     from pcan_pose.fusion import fuse, joint_probability
     from pcan_pose.scores import write_scores
 
     _check_usage(scores, weights, out)
+    if joint and body_weight:
+        raise click.UsageError("--joint is --body-weight 1: give one of them.")
     names = [str(path) for path in scores]
     sets = _read_all(scores)
     if subset is not None:
@@ -91,9 +101,10 @@ def evaluate(
     rows = list(zip(names, sets, strict=True))
     if len(sets) > 1:
         rows.append(("fused", fuse(sets, weights, space=space, missing=missing, names=names)))
-    if joint:
+    if joint or body_weight:
         label, last = rows[-1]
-        rows.append((f"{label}, joint", joint_probability(last)))
+        name = "joint" if joint else f"body weight {body_weight:g}"
+        rows.append((f"{label}, {name}", joint_probability(last, 1.0 if joint else body_weight)))
 
     label, last = rows[-1]
     unlabelled = not (last.labels >= 0).any()
@@ -105,13 +116,13 @@ def evaluate(
     console = Console(file=sys.stdout)
     if not console.is_terminal:
         console = Console(file=sys.stdout, width=_PLAIN_WIDTH)
-    report = _to_json(rows, results, last.taxonomy)
+    report = to_json(rows, results, last.taxonomy)
     if json_file == "-":
         click.echo(report)
     else:
-        _print_table(console, [name for name, _ in rows], results, last.taxonomy)
+        print_table(console, [name for name, _ in rows], results, last.taxonomy)
         if per_class:
-            _print_classes(console, label, results[-1], last.taxonomy)
+            print_classes(console, label, results[-1], last.taxonomy)
     written = _write_files(json_file, report, plots, results[-1], last.taxonomy, label)
     if out is not None:
         written.append(write_scores(out, last))
@@ -204,81 +215,6 @@ def _measure(rows: "Sequence[tuple[str, ScoreSet]]", drop_unlabelled: bool) -> "
     return results
 
 
-def _print_table(console: "Console", names: Sequence[str], results: "Sequence[Metrics]", taxonomy: "Taxonomy") -> None:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    title = f"{taxonomy.name}: {taxonomy.num_body_parts} body parts, {taxonomy.num_actions} actions (per cent)"
-    table = Table(title=Text(title), box=box.SIMPLE_HEAD, title_justify="left")
-    table.add_column("scores", overflow="fold")
-    table.add_column("clips", justify="right")
-    for level in _LEVELS:
-        for heading in ("top-1", "top-5", "F1\nmacro", "F1\nmicro"):
-            table.add_column(f"{level}\n{heading}", justify="right", no_wrap=True)
-    table.add_column("F1_mean", justify="right", no_wrap=True)
-    for name, result in zip(names, results, strict=True):
-        cells = [_per_cent(result.summary()[f"{level}_{number}"]) for level in _LEVELS for number in _NUMBERS]
-        table.add_row(Text(name), f"{result.clips:,}", *cells, _per_cent(result.f1_mean))
-    console.print(table)
-    for name, result in zip(names, results, strict=True):
-        if result.dropped:
-            console.print(Text(f"{name}: {result.dropped:,} clips without a label left out."))
-
-
-def _print_classes(console: "Console", name: str, result: "Metrics", taxonomy: "Taxonomy") -> None:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    from pcan_pose.report import name_note
-
-    for level, of, class_names in (
-        ("body part", result.body, taxonomy.body_parts),
-        ("action", result.action, taxonomy.actions),
-    ):
-        table = Table(title=Text(f"{name}: each {level} (per cent)"), box=box.SIMPLE_HEAD, title_justify="left")
-        table.add_column("id", justify="right")
-        table.add_column(level)
-        for heading in ("precision", "recall", "F1", "clips", "predicted"):
-            table.add_column(heading, justify="right", no_wrap=True)
-        for i, (class_name, row) in enumerate(zip(class_names, _class_rows(of), strict=True)):
-            shares = [_per_cent(row[key] if of.table.present[i] else None) for key in ("precision", "recall", "f1")]
-            table.add_row(str(i), Text(class_name), *shares, f"{row['support']:,}", f"{row['predicted']:,}")
-        console.print(table)
-    if note := name_note(taxonomy):
-        console.print(Text(note))
-
-
-def _class_rows(level: "LevelMetrics") -> list[dict[str, Any]]:
-    table = level.table
-    columns = {name: getattr(table, name).tolist() for name in ("precision", "recall", "f1", "support", "predicted")}
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-
-
-def _to_json(rows: "Sequence[tuple[str, ScoreSet]]", results: "Sequence[Metrics]", taxonomy: "Taxonomy") -> str:
-    """Return all numbers as JSON: fractions in [0, 1], the confusion's rows are labels."""
-    content = {
-        "schema_version": 1,
-        "taxonomy": taxonomy.to_dict(),
-        "rows": [
-            {
-                "scores": name,
-                "stream": scores.stream,
-                "model": scores.model,
-                "extra": dict(scores.extra),
-                "clips": result.clips,
-                "dropped": result.dropped,
-                "metrics": result.summary(),
-                "classes": {level: _class_rows(getattr(result, level)) for level in _LEVELS},
-                "confusion": {level: getattr(result, level).confusion.tolist() for level in _LEVELS},
-            }
-            for (name, scores), result in zip(rows, results, strict=True)
-        ],
-    }
-    return json.dumps(content, ensure_ascii=False)
-
-
 def _write_files(
     json_file: str | None, report: str, plots: Path | None, result: "Metrics", taxonomy: "Taxonomy", title: str
 ) -> list[Path]:
@@ -300,7 +236,3 @@ def _write_files(
     except OSError as error:
         raise DataError(f"{place}: cannot be written ({error.strerror or error}).") from error
     return written
-
-
-def _per_cent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.2f}"

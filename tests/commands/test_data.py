@@ -211,6 +211,43 @@ def test_fractions_that_are_none(tmp_path: Path, keypoint_set: Path, fractions: 
     assert "is not two or three numbers such as 0.6,0.2,0.2." in " ".join(result.stderr.split())
 
 
+def test_split_by_long_tail(tmp_path: Path) -> None:
+    made = [clip(f"{label}_{i}", frames=1, label=label, splits=("train",)) for label in range(3) for i in range(9)]
+    write_set(tmp_path / "set", small_set(*made, clip("t", label=0, splits=("test",))))
+    out = tmp_path / "new"
+    options = ("--by", "long-tail", "--ratio", "9")
+    text = output("split", tmp_path / "set", *options, "--out", out, "--split", "train", "--split", "test")
+    assert text.splitlines() == [
+        "long_tail_train: 13 clips, 9 to 1 of an action",
+        "long_tail_test: 1 clips, 1 to 1 of an action",
+    ]
+    assert read_set(out).split_names() == ["long_tail_test", "long_tail_train", "test", "train"]
+    text = output("split", out, *options, "--out", tmp_path / "x", "--split", "train", "--prefix", "lt_", "--seed", "3")
+    assert text.startswith("lt_train: 13 clips")
+    assert faults("split", out, "--by", "long-tail", "--ratio", "0", "--out", tmp_path / "y", "--split", "train") == [
+        "ratio 0: expected a finite number of 1 or more.",
+        "the set has a split 'long_tail_train' already; choose another prefix with --prefix.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["subject", "--ratio", "3"], "--split and --ratio belong to --by long-tail."),
+        (["subject", "--split", "old"], "--split and --ratio belong to --by long-tail."),
+        (["long-tail", "--split", "old"], "--by long-tail needs --split and --ratio, such as"),
+        (["long-tail", "--ratio", "3"], "--by long-tail needs --split and --ratio, such as"),
+        (["long-tail", "--split", "old", "--ratio", "3", "--fractions", "1,0"], "--fractions belongs to --by subject."),
+    ],
+)
+def test_options_of_the_other_kind_of_split(
+    tmp_path: Path, keypoint_set: Path, options: list[str], message: str
+) -> None:
+    result = run("split", keypoint_set, "--out", tmp_path / "x", "--by", *options)
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+
+
 def test_the_commands() -> None:
     assert sorted(data.commands) == ["export", "import", "info", "simulate", "split", "validate"]
 

@@ -86,6 +86,30 @@ def test_json_holds_every_number(files: list[str], tmp_path: Path) -> None:
     assert content["rows"][2]["extra"]["weights"] == "0.666667, 0.333333"
 
 
+@pytest.mark.parametrize("weight", [0.5, 2.0])
+def test_levels_are_fused_after_the_files(files: list[str], tmp_path: Path, weight: float) -> None:
+    out = tmp_path / "both.parquet"
+    outcome = run(*files, "--weights", "1,0.5", "--body-weight", weight, "--json", "-", "--out", out)
+    assert outcome.exit_code == 0, outcome.output
+    last = json.loads(outcome.stdout)["rows"][-1]
+    expected = joint_probability(fuse([read_scores(file) for file in files], [1, 0.5]), weight)
+    assert last["scores"] == f"fused, body weight {weight:g}"
+    assert last["metrics"] == summary(expected)
+    assert last["extra"]["body_weight"] == f"{weight:g}"
+    np.testing.assert_array_equal(read_scores(out).action_logits, expected.action_logits)
+
+
+def test_one_file_alone_has_its_levels_fused(files: list[str]) -> None:
+    rows = json.loads(run(files[0], "--body-weight", "0.5", "--json", "-").stdout)["rows"]
+    assert [row["scores"] for row in rows] == [files[0], f"{files[0]}, body weight 0.5"]
+    assert rows[1]["metrics"] == summary(joint_probability(read_scores(files[0]), 0.5))
+    assert rows[1]["metrics"]["body_top1"] == rows[0]["metrics"]["body_top1"]
+
+
+def test_body_weight_0_is_off(files: list[str]) -> None:
+    assert run(*files, "--body-weight", "0", "--json", "-").stdout == run(*files, "--json", "-").stdout
+
+
 def test_json_on_standard_output_is_nothing_but_json(files: list[str], tmp_path: Path) -> None:
     outcome = run(*files, "--json", "-", "--out", tmp_path / "fused.parquet")
     assert [row["scores"] for row in json.loads(outcome.stdout)["rows"]] == [*files, "fused"]
@@ -179,6 +203,8 @@ def test_the_faults_of_all_files_come_at_once(files: list[str], tmp_path: Path) 
         (["--weights", "1"], "1 weights for 2 score files: give one each, as in 1,0.5."),
         (["--out", "FIRST"], "is one of the score files read; name another file."),
         (["FIRST"], "given twice:"),
+        (["--body-weight", "-1"], "Invalid value for '--body-weight'"),
+        (["--joint", "--body-weight", "1"], "--joint is --body-weight 1: give one of them."),
         (["--space", "log"], "Invalid value for '--space'"),
     ],
 )

@@ -1,0 +1,99 @@
+"""The command line that all benchmarks share."""
+
+import argparse
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.results_file import Entry, find, read_results
+from benchmarks.rows import Benchmark, Row, commands
+from benchmarks.runs import Options, jobs, overrides_of, run
+from benchmarks.table import markdown
+from pcan_pose.errors import PcanError
+
+
+def parser(description: str | None, *, out: str, work: str) -> ArgumentParser:
+    """Return a parser with the options that all benchmarks have.
+
+    Args:
+        description: The benchmark's own docstring.
+        out: Where its results lie.
+        work: Where its runs lie.
+    """
+    made = ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--out", type=Path, default=Path(out), help="JSON file of the results; default: %(default)s")
+    made.add_argument("--work", type=Path, default=Path(work), help="folder of the runs; default: %(default)s")
+    made.add_argument("--rows", nargs="+", metavar="ROW", help="names of rows; default: all")
+    made.add_argument("--seeds", type=_positive, help="seeds of each row; default: each row's own number")
+    made.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N; default: %(default)s")
+    made.add_argument("--threads", type=_positive, help="CPU threads; default: the configuration's")
+    made.add_argument(
+        "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="change every row's setting"
+    )
+    made.add_argument("--print-only", action="store_true", help="print the table of what there is; train nothing")
+    made.add_argument(
+        "--commands", action="store_true", help="print the commands of each row with seed 0; train nothing"
+    )
+    return made
+
+
+def main(benchmark: Benchmark, arguments: Namespace) -> tuple[list[Entry], Options]:
+    """Do what the command line asks for, print the table or the commands, and return what the table shows.
+
+    An error of ours ends the program with its message.
+    """
+    options = Options(
+        out=arguments.out,
+        work=arguments.work,
+        device=arguments.device,
+        threads=arguments.threads,
+        overrides=tuple(arguments.overrides),
+        seeds=arguments.seeds,
+    )
+    try:
+        rows = _chosen(benchmark, arguments.rows)
+        if arguments.commands:
+            _print_commands(benchmark, rows, options)
+            return [], options
+        if not arguments.print_only:
+            run(benchmark, rows, options)
+        entries = _shown(benchmark, rows, options)
+    except PcanError as error:
+        sys.exit(str(error))
+    print(markdown(entries, [row.name for row in rows], benchmark.columns))
+    return entries, options
+
+
+def _chosen(benchmark: Benchmark, names: Sequence[str] | None) -> list[Row]:
+    known = [row.name for row in benchmark.rows]
+    if unknown := [name for name in names or () if name not in known]:
+        sys.exit(f"no row {', '.join(map(repr, unknown))}; the rows are {', '.join(map(repr, known))}.")
+    return [row for row in benchmark.rows if names is None or row.name in names]
+
+
+def _shown(benchmark: Benchmark, rows: Sequence[Row], options: Options) -> list[Entry]:
+    """Return the results of these rows and seeds, and of these settings only."""
+    entries = read_results(options.out)
+    found = (
+        find(entries, (job.row.name, job.protocol.name, job.seed), overrides_of(benchmark, job, options), options.out)
+        for job in jobs(benchmark, rows, options)
+    )
+    return [entry for entry in found if entry is not None]
+
+
+def _print_commands(benchmark: Benchmark, rows: Sequence[Row], options: Options) -> None:
+    data = benchmark.data(0)
+    print(f"# the keypoint set: {data}")
+    for row in rows:
+        for protocol in benchmark.protocols:
+            print(f"# {row.name}{f' ({protocol.name})' if protocol.name else ''}")
+            lines = commands(benchmark, row, protocol, data=data, work=options.work, overrides=options.overrides)
+            print("\n".join(lines))
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value}: expected 1 or more")
+    return value

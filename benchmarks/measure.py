@@ -1,0 +1,48 @@
+"""What a trained run costs, and what machine it is measured on."""
+
+import platform
+from pathlib import Path
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from pcan_pose.data.streams import input_channels
+from pcan_pose.engine.run_folder import METRICS, read_metrics
+from pcan_pose.engine.test import load_run
+from pcan_pose.skeleton import skeleton
+
+
+def cost(run: Path) -> dict[str, float]:
+    """Return the parameters of a run's network, the GFLOPs of one clip and the seconds of its training.
+
+    The parameters are those of encoder and head. A multiply-add is two operations; the counter sees convolutions and
+    matrix products, and not norms, activations and pooling. The seconds are those of the epochs, summed over a run that
+    was stopped and resumed; loading, measuring and writing are not in them.
+
+    Args:
+        run: The run folder.
+    """
+    config, recognizer, _, state = load_run(run, "cpu")
+    joints = skeleton(str(state["layout"])).num_joints
+    channels = input_channels(int(str(state["dims"])), config.data.streams)
+    x = torch.zeros(1, config.data.persons, config.data.frames, joints, channels)  # (1, M, T, V, C)
+    recognizer.eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        recognizer(x, torch.ones(x.shape[:-1], dtype=torch.bool))
+    return {
+        "parameters": sum(parameter.numel() for parameter in recognizer.parameters()),
+        "gflops": counter.get_total_flops() / 1e9,
+        "seconds": sum(row["seconds"] for row in read_metrics(run / METRICS) if row["split"] == "train"),
+    }
+
+
+def device_name(device: torch.device) -> str:
+    """Return the name of a GPU or of the processor."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

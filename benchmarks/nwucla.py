@@ -1,0 +1,60 @@
+"""NW-UCLA: the shipped configuration, plain cross-entropy, one stream alone, and three encoders of the field.
+
+    pcan-pose data import nwucla_xview.pkl --out data/nwucla
+    python -m benchmarks.nwucla --data data/nwucla
+
+Trains configs/nwucla_small.yaml once for each row, protocol and seed, on a CPU or a GPU. Resumes where it was stopped,
+writes every number as JSON and prints the README's table. The protocols: views 1 and 2 to view 3, measured on all 464
+takes and on the 369 that have no twin in training; and leak-free, trained without those twins and measured on all 464.
+
+Rows of one stream and of other encoders have the same head, recipe and number of passes, so that nothing but the
+encoder and its input differs; they are not the published recipes of those networks. There is no validation split: the
+last epoch's averaged weights are measured.
+"""
+
+from pathlib import Path
+
+from benchmarks.command_line import main, parser
+from benchmarks.head_rows import OFF
+from benchmarks.rows import Benchmark, Column, Protocol, Row
+
+HEADLINE_SEEDS = 5
+JOINT = "data.streams=[joint]"
+LEAK_FREE = "leak_free"
+ROWS = (
+    Row("pose", seeds=HEADLINE_SEEDS),
+    Row("pose, plain cross-entropy", OFF, seeds=HEADLINE_SEEDS),
+    Row("pose, joint only", (JOINT,)),
+    Row("ST-GCN++, joint only", (JOINT, "encoder={type: stgcn++}")),
+    Row("CTR-GCN, joint only", (JOINT, "encoder={type: ctr-gcn}")),
+    Row("ST-GCN, joint only", (JOINT, "encoder={type: st-gcn}")),
+)
+PROTOCOLS = (
+    Protocol({"": "xview_test", "clean_": "xview_test_clean"}),
+    Protocol({"": "xview_test"}, LEAK_FREE, ("data.train_split=xview_train_clean",)),
+)
+COLUMNS = (
+    Column("top-1, all 464", "action_top1"),
+    Column("top-1, clean 369", "clean_action_top1"),
+    Column("top-1, leak-free", "action_top1", LEAK_FREE),
+    Column("macro F1", "action_f1_macro"),
+    Column("group top-1", "body_top1"),
+    Column("F1 mean", "f1_mean"),
+    Column("parameters (M)", "parameters", scale=1e-6, digits=2, spread=False),
+    Column("GFLOPs", "gflops", scale=1, digits=2, spread=False),
+    Column("training (min)", "seconds", scale=1 / 60),
+)
+
+
+def benchmark(data: Path) -> Benchmark:
+    """Return the table on a keypoint set, the same for every seed."""
+    return Benchmark("nwucla_small", ROWS, COLUMNS, lambda seed: data, PROTOCOLS)
+
+
+if __name__ == "__main__":
+    options = parser(__doc__, out="benchmarks/results/nwucla.json", work="runs/nwucla")
+    options.add_argument(
+        "--data", type=Path, default=Path("data/nwucla"), help="the imported set; default: %(default)s"
+    )
+    given = options.parse_args()
+    main(benchmark(given.data), given)

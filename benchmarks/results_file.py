@@ -1,0 +1,65 @@
+"""The numbers of a benchmark: a JSON list, one entry for each row, protocol and seed.
+
+An entry is flat: row, protocol (absent in the main one's), seed, the overrides it was trained with, device, torch and
+the numbers, fractions in [0, 1].
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pcan_pose.atomic import atomic_write
+from pcan_pose.errors import DataError
+
+Entry = dict[str, Any]
+Key = tuple[str, str, int]
+
+
+def read_results(file: Path) -> list[Entry]:
+    """Return the entries of a file, none if there is no file yet.
+
+    Raises:
+        DataError: If the file holds anything else.
+    """
+    if not file.exists():
+        return []
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file}: cannot be read as JSON ({error}).") from error
+    if not isinstance(content, list) or not all(isinstance(entry, dict) and "row" in entry for entry in content):
+        raise DataError(f"{file}: is no list of results; name another --out.")
+    return content
+
+
+def append_result(file: Path, entry: Entry) -> list[Entry]:
+    """Write one more entry and return all of them; what another process has added meanwhile stays."""
+    entries = [*read_results(file), entry]
+    with atomic_write(file) as temporary:
+        temporary.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+    return entries
+
+
+def key(entry: Entry) -> Key:
+    """Return row, protocol and seed of an entry."""
+    return entry["row"], entry.get("protocol", ""), entry["seed"]
+
+
+def find(entries: Sequence[Entry], wanted: Key, overrides: Sequence[str], where: Path) -> Entry | None:
+    """Return the entry of a row, protocol and seed, or None.
+
+    Raises:
+        DataError: If it was trained with other overrides than these, so that a table would mix two things.
+    """
+    for entry in entries:
+        if key(entry) == wanted:
+            if entry.get("overrides", list(overrides)) != list(overrides):
+                row, protocol, seed = wanted
+                raise DataError(
+                    f"{where}: row {row!r}{f' ({protocol})' if protocol else ''}, seed {seed}, was measured with "
+                    f"{' '.join(entry['overrides']) or 'no overrides'}, now asked for with "
+                    f"{' '.join(overrides) or 'none'}; name another --out, or take the entry out."
+                )
+            return entry
+    return None

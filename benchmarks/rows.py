@@ -1,0 +1,121 @@
+"""What a benchmark is made of: rows to train, protocols to train and test them by, columns to show.
+
+A row is a set of ``--set`` overrides of one configuration, so that anybody can train one row alone with one command.
+"""
+
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table.
+
+    Attributes:
+        name: what the line is called.
+        overrides: its settings, such as ``head.tree_weight=0``.
+        seeds: how many seeds it is trained with, unless the command says another number.
+        trained_as: the row whose runs it measures, with no training of its own; None trains.
+        body_weight: weight of the body parts when the two levels are fused at inference; 0 is off.
+    """
+
+    name: str
+    overrides: tuple[str, ...] = ()
+    seeds: int = 3
+    trained_as: str | None = None
+    body_weight: float = 0.0
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How every row is trained and on what it is measured.
+
+    Attributes:
+        splits: the splits to measure, each with what stands before its numbers' names; the main one has "".
+        name: empty for a benchmark's main protocol.
+        overrides: settings besides the row's.
+    """
+
+    splits: Mapping[str, str]
+    name: str = ""
+    overrides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table: mean and standard deviation of a number over the seeds.
+
+    Attributes:
+        title: its heading.
+        number: key of the number in the results.
+        protocol: name of the protocol that measured it.
+        scale: what the number is multiplied by; 100 shows per cent.
+        digits: digits after the point.
+        spread: whether to show the standard deviation.
+    """
+
+    title: str
+    number: str
+    protocol: str = ""
+    scale: float = 100.0
+    digits: int = 1
+    spread: bool = True
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A table.
+
+    Attributes:
+        config: name of the configuration that all rows change.
+        rows: the lines; what measures another row's runs comes after it.
+        columns: the columns.
+        data: gives the keypoint set of a seed, which it makes where it does not exist yet.
+        protocols: the main one, named "", and further ones.
+        common: settings of all rows.
+        described: options that decided the data, in words; results of other data are not mixed with.
+    """
+
+    config: str
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...]
+    data: Callable[[int], Path]
+    protocols: tuple[Protocol, ...] = field(default=(Protocol({"": "test"}),))
+    common: tuple[str, ...] = ()
+    described: tuple[str, ...] = ()
+
+    def row(self, name: str) -> Row:
+        """Return the row of that name."""
+        return next(row for row in self.rows if row.name == name)
+
+    def trained(self, row: Row) -> Row:
+        """Return the row whose runs a row measures: itself, or the one that it names."""
+        return row if row.trained_as is None else self.row(row.trained_as)
+
+
+def run_name(row: Row, protocol: Protocol, seed: int) -> str:
+    """Return the name of the run folder of a row: letters, digits and underscores."""
+    words = re.sub(r"[^a-z0-9]+", "_", row.name.lower().replace("+", "plus")).strip("_")
+    return "_".join([words, *([protocol.name] if protocol.name else []), str(seed)])
+
+
+def commands(
+    benchmark: Benchmark, row: Row, protocol: Protocol, *, data: Path, work: Path, overrides: tuple[str, ...] = ()
+) -> list[str]:
+    """Return the shell commands that make one row with seed 0 alone: train, test, evaluate."""
+    trained = benchmark.trained(row)
+    name = run_name(trained, protocol, 0)
+    settings = (f"name={name}", f"output={work}", f"data.path={data}")
+    changes = [*settings, *benchmark.common, *protocol.overrides, *trained.overrides, *overrides]
+    train = ["pcan-pose", "train", f"configs/{benchmark.config}.yaml"]
+    lines = [] if row.trained_as else [train + [word for change in changes for word in ("--set", change)]]
+    for prefix, split in protocol.splits.items():
+        scores = str(work / f"{name}_{prefix}scores.parquet")
+        if not row.trained_as:
+            lines.append(["pcan-pose", "test", str(work / name), "--split", split, "--out", scores])
+        fusion = ["--body-weight", f"{row.body_weight:g}"] if row.body_weight else []
+        lines.append(["pcan-pose", "evaluate", scores, *fusion])
+    return [shlex.join(line) for line in lines]

@@ -1,0 +1,54 @@
+"""Results as a Markdown table: mean and standard deviation over the seeds, and how many there are."""
+
+import statistics
+from collections.abc import Sequence
+
+from benchmarks.results_file import Entry
+from benchmarks.rows import Column
+
+
+def markdown(entries: Sequence[Entry], rows: Sequence[str], columns: Sequence[Column]) -> str:
+    """Return the table, and under it what it was measured with.
+
+    A cell says how many seeds it has where that is not what the row's last cell says.
+
+    Args:
+        entries: The results; those of other rows are left out.
+        rows: Names of the rows, in order.
+        columns: The columns.
+    """
+    lines = ["| row | " + " | ".join(column.title for column in columns) + " | n |"]
+    lines.append("| --- " * (len(columns) + 2) + "|")
+    for row in rows:
+        own = [entry for entry in entries if entry["row"] == row]
+        seeds = sum(entry.get("protocol", "") == "" for entry in own)
+        lines.append(f"| {row} | " + " | ".join(_cell(own, column, seeds) for column in columns) + f" | {seeds} |")
+    shown = [entry for entry in entries if entry["row"] in rows]
+    machines = dict.fromkeys(
+        ", ".join(
+            [
+                *([str(entry["device"])] if "device" in entry else []),
+                *([f"{entry['threads']} threads"] if entry.get("threads") else []),
+                f"torch {entry.get('torch', 'unknown')}",
+            ]
+        )
+        for entry in shown
+    )
+    note = "Mean ± standard deviation over n seeds"
+    return "\n".join([*lines, "", f"{note}; {'; '.join(machines)}." if machines else f"{note}; nothing measured yet."])
+
+
+def values_of(entries: Sequence[Entry], column: Column) -> list[float]:
+    """Return a column's numbers over the seeds, scaled."""
+    chosen = [entry for entry in entries if entry.get("protocol", "") == column.protocol]
+    return [column.scale * float(entry[column.number]) for entry in chosen if entry.get(column.number) is not None]
+
+
+def _cell(entries: Sequence[Entry], column: Column, seeds: int) -> str:
+    values = values_of(entries, column)
+    if not values:
+        return "-"
+    text = f"{statistics.mean(values):.{column.digits}f}"
+    if column.spread and len(values) > 1:
+        text += f" ± {statistics.stdev(values):.{column.digits}f}"
+    return text if len(values) == seeds else f"{text} (n = {len(values)})"

@@ -1,0 +1,198 @@
+"""One tiny benchmark is run, stopped, resumed and printed."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small_sets import clip, small_set
+from torch import nn
+
+from benchmarks import command_line, runs
+from benchmarks.measure import cost, device_name
+from benchmarks.results_file import read_results
+from benchmarks.rows import Benchmark, Column, Protocol, Row
+from benchmarks.runs import Options, run
+from benchmarks.sets import few_to_train, long_tailed_set, simulated_set
+from pcan_pose.data.streams import input_channels
+from pcan_pose.engine import test as testing
+from pcan_pose.errors import ConfigError
+from pcan_pose.fusion import joint_probability
+from pcan_pose.keypoints import read_set, write_set
+from pcan_pose.metrics import evaluate
+from pcan_pose.scores import ScoreSet
+
+TINY = (
+    "data.val_split=null",
+    "data.frames=8",
+    "encoder={type: pose, widths: [8], depths: [1], temporal_kernel: 3, reduction: 2}",
+    "train.epochs=1",
+    "train.batch_size=4",
+    "train.device=cpu",
+)
+ROWS = (
+    Row("full", seeds=2),
+    Row("plain", ("head.body_weight=0", "head.tree_weight=0"), seeds=1),
+    Row("fused", seeds=2, trained_as="full", body_weight=0.5),
+)
+COLUMNS = (Column("top-1", "action_top1"), Column("half", "half_action_top1"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "set"
+    splits: tuple[tuple[str, ...], ...] = (("train",), ("test",), ("train",), ("test", "half"))
+    write_set(path, small_set(*(clip(f"c{i:02}", frames=6, label=i % 3, splits=splits[i % 4]) for i in range(24))))
+    return path
+
+
+@pytest.fixture
+def table(data: Path) -> Benchmark:
+    protocols = (Protocol({"": "test", "half_": "half"}), Protocol({"": "half"}, "other", ("data.frames=6",)))
+    return Benchmark("demo", ROWS, COLUMNS, lambda seed: data, protocols, TINY)
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> Options:
+    return Options(out=tmp_path / "results.json", work=tmp_path / "runs", device="cpu", threads=1)
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that gets the name of every run that is trained or looked at."""
+    names: list[str] = []
+    original: Callable[..., Any] = runs.train
+
+    def train(config: Any, **more: Any) -> Any:
+        names.append(config.name)
+        return original(config, **more)
+
+    monkeypatch.setattr(runs, "train", train)
+    return names
+
+
+def test_a_benchmark_resumes_and_prints(
+    table: Benchmark, options: Options, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained, fused_with = counted(monkeypatch), list[float]()
+
+    def fuse_levels(scores: ScoreSet, weight: float) -> ScoreSet:
+        fused_with.append(weight)
+        return joint_probability(scores, weight)
+
+    monkeypatch.setattr(runs, "joint_probability", fuse_levels)
+    first = run(table, table.rows[:1], Options(**{**vars(options), "seeds": 1}))
+    assert trained == ["full_0", "full_other_0"]
+    assert [(entry["row"], entry.get("protocol"), entry["seed"]) for entry in first] == [
+        ("full", None, 0),
+        ("full", "other", 0),
+    ]
+
+    run(table, [table.rows[0], table.rows[2]], Options(**{**vars(options), "seeds": 1}))
+    # The fused row looks at the runs that are there; its first row is not trained again.
+    assert trained[2:] == ["full_0", "full_other_0"]
+    assert fused_with == [0.5] * 3  # two splits of the one protocol, one of the other
+    entries = read_results(options.out)
+    fused, full = entries[2], entries[0]
+    assert fused["row"] == "fused"
+    scores = testing.test_run(options.work / "full_0", "half", device="cpu")
+    expected = joint_probability(scores, 0.5)
+    metrics = evaluate(expected.action_logits, expected.body_logits, expected.labels, expected.taxonomy).summary()
+    assert {name: fused[f"half_{name}"] for name in metrics} == metrics
+    assert (fused["seconds"], fused["parameters"]) == (full["seconds"], full["parameters"])
+    assert fused["overrides"] == [*TINY, "--body-weight 0.5"]
+
+    before = options.out.read_bytes()
+    assert len(run(table, [table.rows[0], table.rows[2]], Options(**{**vars(options), "seeds": 1}))) == 4
+    assert options.out.read_bytes() == before
+    assert len(trained) == 4
+
+    arguments = command_line.parser("", out=str(options.out), work=str(options.work)).parse_args
+    monkeypatch.setattr(runs, "train", None)
+    capsys.readouterr()
+    command_line.main(table, arguments(["--print-only"]))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:5]] == ["full", "plain", "fused"]
+    assert lines[3] == "| plain | - | - | 0 |"
+    with pytest.raises(SystemExit, match="row 'full', seed 0, was measured with "):
+        command_line.main(table, arguments(["--print-only", "--set", "optim.lr=0.2"]))
+
+
+def test_cost_counts_every_weight_and_product(table: Benchmark, options: Options, data: Path) -> None:
+    run(table, table.rows[:1], Options(**{**vars(options), "seeds": 1}))
+    found = cost(options.work / "full_0")
+    config, recognizer, _, _ = testing.load_run(options.work / "full_0", "cpu")
+    assert found["parameters"] == sum(p.numel() for p in recognizer.parameters()) > 1000
+    assert 0 < found["seconds"] < 60
+
+    products = 0
+
+    def count(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        nonlocal products
+        weight = module.weight
+        assert isinstance(weight, torch.Tensor)
+        products += output.numel() * weight[0].numel()
+
+    for module in recognizer.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            module.register_forward_hook(count)
+    x = torch.zeros(1, 1, config.data.frames, 17, input_channels(2, config.data.streams))
+    recognizer.eval()(x, torch.ones(x.shape[:-1], dtype=torch.bool))
+    # What the layers' sizes say, twice; the graph convolution's product with the adjacency comes on top.
+    assert 2 * products / 1e9 <= found["gflops"] < 6 * products / 1e9
+
+
+def test_a_row_that_does_not_fit_stops_before_anything_is_trained(
+    table: Benchmark, options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = counted(monkeypatch)
+    wrong = Row("wrong", ("head.tree_wait=1",))
+    with pytest.raises(ConfigError, match=r"unknown key 'head\.tree_wait'"):
+        run(Benchmark(**{**vars(table), "rows": (*ROWS, wrong)}), [*ROWS, wrong], options)
+    assert trained == []
+    assert not options.out.exists()
+
+
+def test_unknown_rows_are_named(table: Benchmark, tmp_path: Path) -> None:
+    given = command_line.parser("", out="o", work="w").parse_args(["--rows", "fulll"])
+    with pytest.raises(SystemExit, match="no row 'fulll'; the rows are 'full', 'plain', 'fused'"):
+        command_line.main(table, given)
+
+
+def test_commands_are_printed_and_nothing_is_trained(
+    table: Benchmark, options: Options, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    given = command_line.parser("", out=str(options.out), work="w").parse_args(["--rows", "plain", "--commands"])
+    command_line.main(table, given)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:3] == ["# plain", next(line for line in lines if "head.body_weight=0" in line)]
+    assert "# plain (other)" in lines
+    assert not options.out.exists()
+
+
+def test_simulated_sets_are_made_once_and_have_few_clips_to_train_on(tmp_path: Path) -> None:
+    folder = simulated_set(tmp_path, clips=520, train_clips=20, seed=1, ratio=4)
+    made = read_set(folder)
+    assert {name: len(made.in_split(name)) for name in ("train", "val", "test")} == {
+        "train": 20,
+        "val": 104,
+        "test": 104,
+    }
+    assert 52 <= len(made.in_split("long_tail_test")) < 104
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert simulated_set(tmp_path, clips=520, train_clips=20, seed=1, ratio=4) == folder
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+    plain = simulated_set(tmp_path, clips=520, train_clips=20, seed=1)
+    assert plain != folder
+    assert read_set(plain).split_names() == ["test", "train", "val"]
+
+
+def test_a_long_tailed_copy_leaves_the_set_alone(data: Path, tmp_path: Path) -> None:
+    copy = read_set(long_tailed_set(data, tmp_path, ("train", "test"), ratio=4, seed=0))
+    assert copy.split_names() == ["half", "long_tail_test", "long_tail_train", "test", "train"]
+    assert read_set(data).split_names() == ["half", "test", "train"]
+    assert len(few_to_train(copy, 3).in_split("train")) == 3
+
+
+def test_a_device_has_a_name() -> None:
+    assert device_name(torch.device("cpu"))
