@@ -3,6 +3,7 @@
 Started by torchrun, which sets RANK, WORLD_SIZE and LOCAL_RANK; without it everything here is a single process.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,7 +66,11 @@ def processes(device: str) -> Iterator[Processes]:
     dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     try:
         yield Processes(dist.get_rank(), dist.get_world_size(), chosen)
+        # The first process measures and writes while the others are done: all leave together.
+        dist.barrier()
     finally:
+        # What still refers to the group in a cycle would end its threads after it, at the interpreter's exit.
+        gc.collect()
         dist.destroy_process_group()
 
 
