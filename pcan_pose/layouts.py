@@ -85,6 +85,22 @@ def _openpose28() -> Layout:
     return Layout("openpose28", joints, bones, ("neck",), _TORSO_THEN_SHOULDERS, [])
 
 
+def _halpe26() -> Layout:
+    feet = tuple(f"{side}_{joint}" for joint in ("big_toe", "small_toe", "heel") for side in _SIDES)
+    bones = [
+        *_LIMBS,
+        *((eye, "nose") for eye in ("left_eye", "right_eye")),
+        ("nose", "neck"),
+        ("head", "neck"),
+        *((shoulder, "neck") for shoulder in _SHOULDERS),
+        *((hip, "hip_centre") for hip in _HIPS),
+        ("hip_centre", "neck"),
+        *((f"{side}_{joint}", f"{side}_ankle") for joint in ("big_toe", "small_toe", "heel") for side in _SIDES),
+    ]
+    joints = (*_COCO_BODY, "head", "neck", "hip_centre", *feet)
+    return Layout("halpe26", joints, bones, ("neck",), _TORSO_THEN_SHOULDERS, [])
+
+
 def _coco_wholebody133() -> Layout:
     feet = tuple(f"{side}_{joint}" for side in _SIDES for joint in ("big_toe", "small_toe", "heel"))
     face = tuple(f"face_{i}" for i in range(68))
@@ -150,6 +166,7 @@ def _kinect20() -> Layout:
 LAYOUTS: tuple[Layout, ...] = (
     _openpose28(),
     Layout("coco17", _COCO_BODY, _COCO_BONES, _SHOULDERS, _TORSO_THEN_SHOULDERS, []),
+    _halpe26(),
     _coco_wholebody133(),
     _mediapipe_holistic(),
     _kinect20(),

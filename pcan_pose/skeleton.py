@@ -122,12 +122,14 @@ SKELETONS: dict[str, Skeleton] = {layout.name: _compile(layout) for layout in LA
 """The layouts that are built in, by name."""
 
 
-def skeleton(name: str) -> Skeleton:
-    """Return a built-in layout by name.
+def skeleton(name: str | Skeleton) -> Skeleton:
+    """Return a built-in layout by name; a skeleton is returned as it is.
 
     Raises:
         SkeletonError: If there is no such layout.
     """
+    if isinstance(name, Skeleton):
+        return name
     if name not in SKELETONS:
         raise SkeletonError(f"unknown layout {name!r}.{did_you_mean(name, SKELETONS)}")
     return SKELETONS[name]
@@ -156,8 +158,7 @@ def map_layout(
     Raises:
         SkeletonError: If the input is not of the source layout, or a joint of the target cannot be derived.
     """
-    source = skeleton(source) if isinstance(source, str) else source
-    target = skeleton(target) if isinstance(target, str) else target
+    source, target = skeleton(source), skeleton(target)
     if keypoints.shape[-2] != source.num_joints or scores.shape != keypoints.shape[:-1]:
         raise SkeletonError(
             f"keypoints {keypoints.shape} and scores {scores.shape} are not of layout {source.name!r}: "

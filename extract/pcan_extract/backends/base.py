@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pcan_extract.video import Frame, VideoInfo
+from pcan_pose.skeleton import Skeleton
 
 
 class Estimate(NamedTuple):
@@ -39,7 +40,8 @@ class PoseBackend(Protocol):
 
     Attributes:
         name: Name on the command line.
-        layout: Layout that `estimate` answers in, a key of `pcan_pose.skeleton.SKELETONS`.
+        layout: Layout that `estimate` answers in: a key of `pcan_pose.skeleton.SKELETONS`, or a skeleton of its own
+            whose joints are mapped by name.
         estimator: Name and version for the keypoint set's metadata.
         settings: All that changes the numbers; a run with other settings cannot be resumed.
     """
@@ -49,7 +51,7 @@ class PoseBackend(Protocol):
         """Name on the command line."""
 
     @property
-    def layout(self) -> str:
+    def layout(self) -> str | Skeleton:
         """Layout of the answers."""
 
     @property
