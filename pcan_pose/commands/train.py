@@ -41,21 +41,22 @@ def train(config_file: Path, overrides: tuple[str, ...], resume: bool, dry_run: 
 
 def _describe(settings: "RunConfig") -> None:
     from pcan_pose.engine.distributed import Processes, pick_device
-    from pcan_pose.engine.train import Trainer, load_data
+    from pcan_pose.engine.sources import load_data
+    from pcan_pose.engine.train import Trainer
 
     device = pick_device(settings.train.device)
     data = load_data(settings, device)
     trainer = Trainer(settings, data, Processes(0, 1, device), None)
     parameters = sum(parameter.numel() for parameter in trainer.recognizer.parameters())
     encoder = sum(parameter.numel() for parameter in trainer.recognizer.encoder.parameters())
-    tree, skeleton = data.taxonomy, data.train.skeleton
+    tree, header = data.taxonomy, data.header
     lines = {
         "run": settings.folder,
         "device": device,
         "train clips": f"{len(data.train):,} of split {settings.data.train_split!r}",
         "val clips": "none" if data.val is None else f"{len(data.val):,} of split {settings.data.val_split!r}",
         "taxonomy": f"{tree.name}: {tree.num_actions} actions, {tree.num_body_parts} body parts",
-        "layout": f"{skeleton.name}, {skeleton.num_joints} joints in {data.train.dims} dimensions",
+        "layout": f"{header.layout}, {header.skeleton.num_joints} joints in {header.dims} dimensions",
         "parameters": f"{parameters:,} ({encoder:,} of the encoder)",
         "steps": f"{trainer.steps_per_epoch:,} an epoch, {trainer.steps_per_epoch * settings.train.epochs:,} in all",
     }

@@ -9,12 +9,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pcan_pose.config import DataConfig, RunConfig
-from pcan_pose.data.dataset import PoseDataset
+from pcan_pose.config import RunConfig
+from pcan_pose.data.source import ClipSource
 from pcan_pose.engine.distributed import pick_device
 from pcan_pose.engine.inference import score_clips
+from pcan_pose.engine.sources import make_source
 from pcan_pose.engine.test import load_run
-from pcan_pose.engine.train import dataset
 from pcan_pose.errors import ConfigError, DataError
 from pcan_pose.keypoints import read_set
 from pcan_pose.models.recognizer import Recognizer
@@ -80,8 +80,8 @@ def embed_run(run: Path, split: str | None = None, *, device: str = "auto") -> E
             f"taxonomy {'none' if header.taxonomy is None else repr(header.taxonomy.name)}, expected "
             f"{trained_on[0]!r} in {trained_on[1]}, {taxonomy.name!r}; put that set back."
         )
-    clips = dataset(keypoint_set.select(keypoint_set.in_split(split)), config, pick_device(device))
-    scores, embeddings = embed_clips(recognizer, clips, config.data, taxonomy, model=config.name)
+    clips = make_source(keypoint_set.select(keypoint_set.in_split(split)), config, pick_device(device))
+    scores, embeddings = embed_clips(recognizer, clips, taxonomy, model=config.name)
     bank = recognizer.head.action_bank
     return EmbeddedRun(
         config, split, scores, embeddings, bank.prototypes.float().cpu().numpy(), (bank.seen > 0).cpu().numpy()
@@ -90,8 +90,7 @@ def embed_run(run: Path, split: str | None = None, *, device: str = "auto") -> E
 
 def embed_clips(
     recognizer: Recognizer,
-    clips: PoseDataset,
-    data: DataConfig,
+    clips: ClipSource,
     taxonomy: Taxonomy,
     *,
     model: str,
@@ -102,7 +101,6 @@ def embed_clips(
     Args:
         recognizer: The network; it is left in evaluation mode.
         clips: N clips.
-        data: Streams and frames that the network was trained with.
         taxonomy: The action tree.
         model: Name to store with the scores.
         batch_size: Clips in one batch.
@@ -115,7 +113,7 @@ def embed_clips(
     # Listening to the scoring pass keeps one description of how clips reach the network.
     listening = recognizer.register_forward_hook(keep)
     try:
-        scores = score_clips(recognizer, clips, data, taxonomy, model=model, batch_size=batch_size)
+        scores = score_clips(recognizer, clips, taxonomy, model=model, batch_size=batch_size)
     finally:
         listening.remove()
     embeddings: npt.NDArray[np.float32] = torch.cat(batches).float().cpu().numpy()

@@ -3,17 +3,16 @@
 from pathlib import Path
 
 from pcan_pose.config import RunConfig
-from pcan_pose.data.streams import input_channels
 from pcan_pose.engine.checkpoint import load_checkpoint
 from pcan_pose.engine.distributed import pick_device
 from pcan_pose.engine.inference import score_clips
+from pcan_pose.engine.network import build_network
 from pcan_pose.engine.run_folder import RunFolder
-from pcan_pose.engine.train import PRECISIONS, dataset
+from pcan_pose.engine.sources import make_source
 from pcan_pose.errors import CheckpointError, DataError
 from pcan_pose.keypoints import read_set
-from pcan_pose.models.recognizer import Recognizer, build_recognizer
+from pcan_pose.models.recognizer import Recognizer
 from pcan_pose.scores import ScoreSet
-from pcan_pose.skeleton import skeleton
 from pcan_pose.taxonomy import Taxonomy
 
 
@@ -48,8 +47,8 @@ def test_run(run: Path, split: str, *, data: Path | None = None, copies: int = 0
         )
     if faults:
         raise DataError(*faults)
-    clips = dataset(keypoint_set.select(keypoint_set.in_split(split)), config, pick_device(device))
-    return score_clips(recognizer, clips, config.data, taxonomy, model=config.name, copies=copies)
+    clips = make_source(keypoint_set.select(keypoint_set.in_split(split)), config, pick_device(device))
+    return score_clips(recognizer, clips, taxonomy, model=config.name, copies=copies)
 
 
 def load_run(run: Path, device: str = "auto") -> tuple[RunConfig, Recognizer, Taxonomy, dict[str, object]]:
@@ -62,14 +61,7 @@ def load_run(run: Path, device: str = "auto") -> tuple[RunConfig, Recognizer, Ta
     config = folder.config()
     state = load_checkpoint(folder.checkpoint)
     taxonomy = Taxonomy.from_json(str(state["taxonomy"]))
-    recognizer = build_recognizer(
-        config.encoder,
-        config.head,
-        skeleton=skeleton(str(state["layout"])),
-        in_channels=input_channels(int(state["dims"]), config.data.streams),
-        taxonomy=taxonomy,
-        precision=PRECISIONS[config.train.precision],
-    )
+    recognizer = build_network(config, taxonomy, layout=str(state["layout"]), dims=int(str(state["dims"])))
     try:
         recognizer.load_state_dict(state["model"])
     except RuntimeError as error:

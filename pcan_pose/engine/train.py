@@ -9,12 +9,10 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -22,39 +20,21 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
 from pcan_pose.config import OptimConfig, RunConfig
-from pcan_pose.data.dataset import PoseDataset, class_counts
-from pcan_pose.data.streams import input_channels, network_input
-from pcan_pose.data.transforms import augment, random_positions
+from pcan_pose.data.source import ClipSource
 from pcan_pose.engine.checkpoint import load_checkpoint, save_checkpoint
 from pcan_pose.engine.distributed import Processes, gather, processes, use_global_batch_norm
 from pcan_pose.engine.inference import score_clips
+from pcan_pose.engine.network import build_network
 from pcan_pose.engine.run_folder import RunFolder
-from pcan_pose.errors import CheckpointError, ConfigError, DataError
-from pcan_pose.keypoints import KeypointSet, read_set
+from pcan_pose.engine.sources import TrainingData, load_data
+from pcan_pose.errors import CheckpointError, DataError
 from pcan_pose.metrics import evaluate
-from pcan_pose.models.recognizer import Recognizer, TrainingStep, build_recognizer
-from pcan_pose.taxonomy import Taxonomy
+from pcan_pose.models.recognizer import Recognizer, TrainingStep
 
 log = logging.getLogger(__name__)
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 Progress = Callable[[int, int, dict[str, float]], None]
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """What a run trains on and measures.
-
-    Args:
-        train: Clips with labels.
-        val: Clips to measure, or None.
-        taxonomy: The action tree.
-    """
-
-    train: PoseDataset
-    val: PoseDataset | None
-    taxonomy: Taxonomy
 
 
 def train(config: RunConfig, *, resume: bool = False, progress: Progress | None = None) -> Path:
@@ -82,55 +62,6 @@ def train(config: RunConfig, *, resume: bool = False, progress: Progress | None 
         return folder.path
 
 
-def load_data(config: RunConfig, device: torch.device) -> TrainingData:
-    """Return the clips of a configuration on a device.
-
-    Raises:
-        DataError: If the set has no taxonomy, a split is empty, or clips have no label or an unknown one.
-        ConfigError: If there are fewer clips than one batch needs.
-    """
-    keypoint_set = read_set(config.data.path)
-    taxonomy = keypoint_set.header.taxonomy
-    if taxonomy is None:
-        raise DataError(f"{config.data.path}: the set has no taxonomy, so its labels mean nothing; import it with one.")
-    training = keypoint_set.select(keypoint_set.in_split(config.data.train_split))
-    outside = np.flatnonzero((training.labels < 0) | (training.labels >= taxonomy.num_actions))
-    if len(outside):
-        names = ", ".join(training.clip_ids[i] for i in outside[:5])
-        raise DataError(
-            f"{config.data.path}: {len(outside)} clips of split {config.data.train_split!r} have no label in "
-            f"0..{taxonomy.num_actions - 1}: {names}{' ...' if len(outside) > 5 else ''}; label them or take them out."
-        )
-    if len(training) * config.train.repeats < config.train.batch_size:
-        raise ConfigError(
-            f"train.batch_size {config.train.batch_size} is more than the {len(training)} clips of split "
-            f"{config.data.train_split!r} x train.repeats {config.train.repeats}; lower it."
-        )
-    val = None
-    if config.data.val_split is not None:
-        measured = keypoint_set.select(keypoint_set.in_split(config.data.val_split))
-        if (measured.labels < 0).all() or (measured.labels >= taxonomy.num_actions).any():
-            raise DataError(
-                f"{config.data.path}: split {config.data.val_split!r} cannot be measured, its clips have no label or "
-                f"one outside 0..{taxonomy.num_actions - 1}; label them, or set data.val_split=null."
-            )
-        val = dataset(measured, config, device)
-    return TrainingData(dataset(training, config, device), val, taxonomy)
-
-
-def dataset(keypoint_set: KeypointSet, config: RunConfig, device: torch.device) -> PoseDataset:
-    """Return a set's clips as the run's configuration wants them."""
-    data = config.data
-    return PoseDataset(
-        keypoint_set,
-        device=device,
-        persons=data.persons,
-        centre=data.centre,
-        scale=data.scale == "body",
-        face_camera=data.face_camera,
-    )
-
-
 class Trainer:
     """One run: network, optimiser, schedule, averaged weights, and the loop over epochs.
 
@@ -144,14 +75,12 @@ class Trainer:
     def __init__(self, config: RunConfig, data: TrainingData, mine: Processes, folder: RunFolder | None) -> None:
         self.config, self.data, self.mine, self.folder = config, data, mine, folder
         torch.manual_seed(config.seed)
-        self.recognizer = build_recognizer(
-            config.encoder,
-            config.head,
-            skeleton=data.train.skeleton,
-            in_channels=input_channels(data.train.dims, config.data.streams),
-            taxonomy=data.taxonomy,
-            precision=PRECISIONS[config.train.precision],
-            action_counts=torch.from_numpy(class_counts(data.train.labels.cpu().numpy(), data.taxonomy.num_actions)),
+        self.recognizer = build_network(
+            config,
+            data.taxonomy,
+            layout=data.header.layout,
+            dims=data.header.dims,
+            action_counts=data.action_counts,
         ).to(mine.device)
         self.averaged = AveragedModel(self.recognizer, multi_avg_fn=_ema(config.train.ema), use_buffers=True)
         if mine.size > 1:
@@ -219,9 +148,9 @@ class Trainer:
         )
         self.step.train()
         sums: defaultdict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=device))
-        for clips in torch.split(order, batch)[: self.steps_per_epoch]:
-            x, found = self.training_batch(clips, rows, generator)
-            losses: dict[str, Tensor] = self.step(x, found, data.labels[clips])
+        batches = torch.split(order, batch)[: self.steps_per_epoch]
+        for clips, inputs in zip(batches, data.training_batches(batches, rows, generator), strict=True):
+            losses: dict[str, Tensor] = self.step(*inputs, actions=data.labels[clips])
             self.optimizer.zero_grad(set_to_none=True)
             losses["loss"].backward()  # type: ignore[no-untyped-call]
             if config.optim.clip_norm is not None:
@@ -240,19 +169,9 @@ class Trainer:
             )
         return means
 
-    def training_batch(self, clips: Tensor, rows: slice, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return this process's share of a global batch: streams (N, M, T, V, C) and found joints (N, M, T, V)."""
-        data, settings = self.data.train, self.config.data
-        positions = random_positions(len(clips), settings.frames, settings.augment, generator)
-        sample = data.sample(clips[rows], positions[rows])
-        keypoints, scores = augment(
-            sample.keypoints, sample.scores, data.skeleton, settings.augment, generator, rows=rows, batch=len(clips)
-        )
-        return network_input(keypoints, scores, data.skeleton, settings), scores > 0
-
-    def measure(self, clips: PoseDataset) -> dict[str, float | None]:
-        """Return the metrics of a dataset with the current result; unlabelled clips are left out."""
-        scores = score_clips(self.result, clips, self.config.data, self.data.taxonomy, model=self.config.name)
+    def measure(self, clips: ClipSource) -> dict[str, float | None]:
+        """Return the metrics of clips with the current result; unlabelled clips are left out."""
+        scores = score_clips(self.result, clips, self.data.taxonomy, model=self.config.name)
         metrics = evaluate(
             scores.action_logits, scores.body_logits, scores.labels, scores.taxonomy, drop_unlabelled=True
         )
@@ -263,8 +182,8 @@ class Trainer:
         return {
             "epoch": self.epoch,
             "taxonomy": self.data.taxonomy.to_json(),
-            "layout": self.data.train.skeleton.name,
-            "dims": self.data.train.dims,
+            "layout": self.data.header.layout,
+            "dims": self.data.header.dims,
             "model": self.result.state_dict(),
             "training_model": self.recognizer.state_dict(),
             "averaged": self.averaged.state_dict(),

@@ -44,20 +44,24 @@ class Recognizer(nn.Module):
         self.head = head
         self.precision = precision
 
-    def encode(self, x: Tensor, found: Tensor, pool: Pool = masked_mean) -> Tensor:
-        """Return the pooled features, float32, (N, F) of the mean."""
-        with torch.autocast(x.device.type, self.precision, enabled=self.precision != torch.float32):
-            features: Tensor = self.encoder(x, found, pool)
+    def encode(self, *inputs: Tensor, pool: Pool = masked_mean) -> Tensor:
+        """Return the pooled features, float32, (N, F) of the mean.
+
+        Args:
+            inputs: What the encoder takes; of skeletons the streams (N, M, T, V, C) and the found joints.
+            pool: Makes a clip's feature out of those of its frames and joints.
+        """
+        with torch.autocast(inputs[0].device.type, self.precision, enabled=self.precision != torch.float32):
+            features: Tensor = self.encoder(*inputs, pool)
         return features.float()
 
-    def forward(self, x: Tensor, found: Tensor) -> Prediction:
+    def forward(self, *inputs: Tensor) -> Prediction:
         """Return the rectified prediction.
 
         Args:
-            x: (N, M, T, V, C), the fused streams.
-            found: bool (N, M, T, V), where a joint is there.
+            inputs: What the encoder takes; of skeletons the streams (N, M, T, V, C) and the found joints.
         """
-        prediction: Prediction = self.head(self.encode(x, found))
+        prediction: Prediction = self.head(self.encode(*inputs))
         return prediction
 
 
@@ -74,17 +78,16 @@ class TrainingStep(nn.Module):
         self.recognizer = recognizer
         self.gather = gather
 
-    def forward(self, x: Tensor, found: Tensor, actions: Tensor) -> dict[str, Tensor]:
+    def forward(self, *inputs: Tensor, actions: Tensor) -> dict[str, Tensor]:
         """Return the named loss terms of the global batch.
 
         Args:
-            x: (N, M, T, V, C), this process's clips.
-            found: bool (N, M, T, V).
+            inputs: What the encoder takes, of this process's clips.
             actions: int64, the labels of the global batch.
         """
         head = self.recognizer.head
         pool = mean_and_peak if head.config.embedding_pooling == "published" else masked_mean
-        features = self.recognizer.encode(x, found, pool)  # (N, F) or (N, 2, F)
+        features = self.recognizer.encode(*inputs, pool=pool)  # (N, F) or (N, 2, F)
         if self.gather is not None:
             features = self.gather(features)
         if pool is masked_mean:

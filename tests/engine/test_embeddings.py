@@ -7,6 +7,7 @@ import torch
 from tiny_runs import TREE, Configure, tiny_set
 
 from pcan_pose.data.dataset import PoseDataset
+from pcan_pose.data.pose_source import PoseSource
 from pcan_pose.data.streams import fuse_streams
 from pcan_pose.data.transforms import even_positions
 from pcan_pose.engine import test as engine_test
@@ -38,10 +39,8 @@ def test_scores_are_those_of_the_test_and_embeddings_the_networks_own(configure:
 
 def test_batches_keep_the_order_and_nothing_stays_behind(configure: Configure) -> None:
     config, recognizer, taxonomy, _ = engine_test.load_run(train(configure(train__epochs=1)), "cpu")
-    clips = PoseDataset(tiny_set())
-    whole, parts = (
-        embed_clips(recognizer, clips, config.data, taxonomy, model="m", batch_size=size)[1] for size in (256, 5)
-    )
+    clips = PoseSource(PoseDataset(tiny_set()), config.data)
+    whole, parts = (embed_clips(recognizer, clips, taxonomy, model="m", batch_size=size)[1] for size in (256, 5))
     assert whole.shape == (len(clips), config.head.action_embedding)
     np.testing.assert_allclose(whole, parts, rtol=1e-4, atol=1e-5)
     assert not recognizer._forward_hooks

@@ -5,11 +5,13 @@ from tiny_runs import TREE, Configure, tiny_set
 
 from pcan_pose.config import AugmentConfig, RunConfig
 from pcan_pose.data.dataset import PoseDataset
+from pcan_pose.data.pose_source import PoseSource
 from pcan_pose.data.streams import fuse_streams
 from pcan_pose.data.transforms import even_positions
 from pcan_pose.engine.distributed import Processes
 from pcan_pose.engine.inference import score_clips
-from pcan_pose.engine.train import Trainer, load_data
+from pcan_pose.engine.sources import load_data
+from pcan_pose.engine.train import Trainer
 from pcan_pose.models.recognizer import Recognizer
 
 
@@ -22,15 +24,15 @@ def trained(config: RunConfig) -> Recognizer:
 
 def test_scores_are_the_networks_own_clip_by_clip(configure: Configure) -> None:
     config = configure()
-    recognizer, clips = trained(config), PoseDataset(tiny_set())
-    scores = score_clips(recognizer, clips, config.data, TREE, model="m")
+    recognizer, clips = trained(config), PoseSource(PoseDataset(tiny_set()), config.data)
+    scores = score_clips(recognizer, clips, TREE, model="m")
     assert not recognizer.training
     assert list(scores.clip_ids) == clips.clip_ids
     assert scores.labels.tolist() == clips.labels.tolist()
     assert (scores.stream, scores.model, scores.taxonomy) == ("joint+bone+joint_motion+bone_motion", "m", TREE)
     for i in (0, 13, 31):
-        sample = clips.sample(torch.tensor([i]), even_positions(1, config.data.frames))
-        x = fuse_streams(sample.keypoints, sample.scores, clips.skeleton, config.data.streams)
+        sample = clips.dataset.sample(torch.tensor([i]), even_positions(1, config.data.frames))
+        x = fuse_streams(sample.keypoints, sample.scores, clips.dataset.skeleton, config.data.streams)
         with torch.no_grad():
             prediction = recognizer(x, sample.scores > 0)
         np.testing.assert_allclose(scores.action_logits[i], prediction.action_logits[0], rtol=1e-4, atol=1e-5)
@@ -40,9 +42,9 @@ def test_scores_are_the_networks_own_clip_by_clip(configure: Configure) -> None:
 @pytest.mark.parametrize("batch_size", [1, 5, 32])
 def test_the_batch_size_does_not_matter(configure: Configure, batch_size: int) -> None:
     config = configure()
-    recognizer, clips = trained(config), PoseDataset(tiny_set())
-    whole = score_clips(recognizer, clips, config.data, TREE, model="m")
-    parts = score_clips(recognizer, clips, config.data, TREE, model="m", batch_size=batch_size)
+    recognizer, clips = trained(config), PoseSource(PoseDataset(tiny_set()), config.data)
+    whole = score_clips(recognizer, clips, TREE, model="m")
+    parts = score_clips(recognizer, clips, TREE, model="m", batch_size=batch_size)
     np.testing.assert_allclose(parts.action_logits, whole.action_logits, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(parts.body_logits, whole.body_logits, rtol=1e-4, atol=1e-5)
 
@@ -51,7 +53,7 @@ def test_labels_and_names_do_not_reach_the_network(configure: Configure) -> None
     config = configure()
     recognizer = trained(config)
     labelled, unlabelled = (
-        score_clips(recognizer, PoseDataset(tiny_set(labelled=known)), config.data, TREE, model="m")
+        score_clips(recognizer, PoseSource(PoseDataset(tiny_set(labelled=known)), config.data), TREE, model="m")
         for known in (True, False)
     )
     assert set(unlabelled.labels.tolist()) == {-1}
@@ -60,7 +62,7 @@ def test_labels_and_names_do_not_reach_the_network(configure: Configure) -> None
 
 def test_scores_of_a_bfloat16_network_are_float32(configure: Configure) -> None:
     config = configure(train__precision="bf16")
-    scores = score_clips(trained(config), PoseDataset(tiny_set()), config.data, TREE, model="m")
+    scores = score_clips(trained(config), PoseSource(PoseDataset(tiny_set()), config.data), TREE, model="m")
     assert scores.action_logits.dtype == scores.body_logits.dtype == np.float32
 
 
@@ -68,10 +70,11 @@ def test_copies_are_averaged_and_a_clip_does_not_depend_on_its_neighbours(config
     config = configure()
     changes = {"rotation": (0.0, 0.0, 90.0), "flip": 0.5, "scale": 0.3, "crop": (0.5, 1.0), "resampling": "random"}
     data = config.data.model_copy(update={"augment": config.data.augment.model_copy(update=changes)})
-    recognizer, clips = trained(config), PoseDataset(tiny_set())
+    recognizer, dataset = trained(config), PoseDataset(tiny_set())
 
     def logits(copies: int, batch_size: int = 256) -> np.ndarray:
-        scores = score_clips(recognizer, clips, data, TREE, model="m", copies=copies, batch_size=batch_size)
+        clips = PoseSource(dataset, data)
+        scores = score_clips(recognizer, clips, TREE, model="m", copies=copies, batch_size=batch_size)
         return np.asarray(scores.action_logits)
 
     averaged = logits(3)
@@ -81,5 +84,5 @@ def test_copies_are_averaged_and_a_clip_does_not_depend_on_its_neighbours(config
     assert np.abs(averaged - plain).max() > 1e-3
     # Copies that change nothing leave the scores as they are.
     still = config.data.model_copy(update={"augment": AugmentConfig()})
-    same = score_clips(recognizer, clips, still, TREE, model="m", copies=2)
+    same = score_clips(recognizer, PoseSource(dataset, still), TREE, model="m", copies=2)
     np.testing.assert_allclose(same.action_logits, plain, rtol=1e-4, atol=1e-5)

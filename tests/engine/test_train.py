@@ -1,6 +1,7 @@
 import copy
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from pcan_pose.config import OptimConfig, RunConfig
 from pcan_pose.engine.checkpoint import load_checkpoint, save_checkpoint
 from pcan_pose.engine.distributed import Processes
 from pcan_pose.engine.run_folder import read_metrics
-from pcan_pose.engine.train import Trainer, build_optimizer, load_data, train
+from pcan_pose.engine.sources import load_data
+from pcan_pose.engine.train import Trainer, build_optimizer, train
 from pcan_pose.errors import CheckpointError, ConfigError, DataError, ScoreError
 from pcan_pose.keypoints import Header, KeypointSet, write_set
 
@@ -256,13 +258,13 @@ def test_the_rate_rises_and_falls(configure: Configure) -> None:
 def test_every_clip_comes_as_often_as_repeats_say_and_epochs_differ(configure: Configure) -> None:
     run = trainer(configure(train__repeats=3))
     seen: list[list[int]] = []
-    batch = run.training_batch
+    training_batches = run.data.train.training_batches
 
-    def spy(clips: torch.Tensor, *rest: Any) -> Any:
-        seen[-1].extend(clips.tolist())
-        return batch(clips, *rest)
+    def spy(batches: Sequence[torch.Tensor], *rest: Any) -> Any:
+        seen[-1].extend(torch.cat([*batches]).tolist())
+        return training_batches(batches, *rest)
 
-    run.training_batch = spy  # type: ignore[method-assign]
+    run.data.train.training_batches = spy  # type: ignore[method-assign]
     for run.epoch in range(2):
         seen.append([])
         run.train_epoch()

@@ -12,7 +12,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from pcan_pose.config import parse_config
 from pcan_pose.engine.distributed import Processes, gather, use_global_batch_norm
-from pcan_pose.engine.train import Trainer, load_data
+from pcan_pose.engine.sources import load_data
+from pcan_pose.engine.train import Trainer
 
 
 def smooth_activations() -> None:

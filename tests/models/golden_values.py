@@ -165,7 +165,7 @@ def whole_head(**changes: Any) -> Pairs:
     with torch.no_grad():
         features = recognizer.encode(x, found)
         trained = head.action_classifier(features), head.body_classifier(features)
-        terms = TrainingStep(recognizer)(x, found, actions)
+        terms = TrainingStep(recognizer)(x, found, actions=actions)
         prediction = recognizer.eval()(x, found)
     official = {
         "action": F.cross_entropy(values["train_logits_fine"], actions),

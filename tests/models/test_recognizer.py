@@ -48,7 +48,7 @@ def test_encoders_of_the_configuration(encoder: Any, kind: type[nn.Module], feat
     prediction = recognizer(*batch())
     assert prediction.action_logits.shape == (3, 52)
     assert prediction.body_logits.shape == (3, 7)
-    losses = TrainingStep(recognizer)(*batch(), torch.tensor([0, 20, 51]))
+    losses = TrainingStep(recognizer)(*batch(), actions=torch.tensor([0, 20, 51]))
     losses["loss"].backward()
     assert [name for name, p in recognizer.named_parameters() if p.requires_grad and p.grad is None] == []
 
@@ -92,11 +92,11 @@ def test_a_training_step_gathers_features_but_takes_the_labels_as_global() -> No
     recognizer = make().eval()
     x, found = batch(4)
     actions = torch.tensor([1, 2, 30, 51])
-    whole = TrainingStep(recognizer)(x, found, actions)
+    whole = TrainingStep(recognizer)(x, found, actions=actions)
     rest = recognizer.encode(x[2:], found[2:])
     recognizer.head.action_bank.prototypes.zero_(), recognizer.head.body_bank.prototypes.zero_()
     recognizer.head.action_bank.seen.zero_()
-    share = TrainingStep(recognizer, lambda rows: torch.cat([rows, rest]))(x[:2], found[:2], actions)
+    share = TrainingStep(recognizer, lambda rows: torch.cat([rows, rest]))(x[:2], found[:2], actions=actions)
     torch.testing.assert_close(share, whole)
 
 
@@ -128,12 +128,12 @@ def test_published_pooling_embeds_the_peak_in_training_and_the_mean_at_inference
     embedded = []
     recognizer.head.action_embedding.register_forward_hook(lambda _, inputs, out: embedded.append(inputs[0]))
     recognizer.head.body_embedding.register_forward_hook(lambda _, inputs, out: embedded.append(inputs[0]))
-    losses = TrainingStep(recognizer)(x, found, actions)
-    mean, peak = recognizer.encode(x, found), recognizer.encode(x, found, masked_peak)
+    losses = TrainingStep(recognizer)(x, found, actions=actions)
+    mean, peak = recognizer.encode(x, found), recognizer.encode(x, found, pool=masked_peak)
     assert mean.dtype == peak.dtype == torch.float32
     assert not torch.allclose(mean, peak)
     assert torch.equal(embedded[0], peak) and torch.equal(embedded[1], peak)
-    other = TrainingStep(plain)(x, found, actions)
+    other = TrainingStep(plain)(x, found, actions=actions)
     assert [losses[name] == other[name] for name in ("action", "body", "tree")] == [True] * 3
     assert losses["action_calibration"] != other["action_calibration"]
     embedded.clear()
@@ -146,8 +146,8 @@ def test_published_pooling_gathers_both_features_at_once() -> None:
     x, found = batch(4)
     actions = torch.tensor([1, 2, 30, 51])
     start = {name: value.clone() for name, value in recognizer.state_dict().items()}
-    whole = TrainingStep(recognizer)(x, found, actions)
-    rest = torch.stack([recognizer.encode(x[2:], found[2:], pool) for pool in (masked_mean, masked_peak)], 1)
+    whole = TrainingStep(recognizer)(x, found, actions=actions)
+    rest = torch.stack([recognizer.encode(x[2:], found[2:], pool=pool) for pool in (masked_mean, masked_peak)], 1)
     recognizer.load_state_dict(start)
     gathered = []
 
@@ -155,7 +155,7 @@ def test_published_pooling_gathers_both_features_at_once() -> None:
         gathered.append(rows.shape)
         return torch.cat([rows, rest])
 
-    share = TrainingStep(recognizer, gather)(x[:2], found[:2], actions)
+    share = TrainingStep(recognizer, gather)(x[:2], found[:2], actions=actions)
     assert gathered == [(2, 2, 16)]
     torch.testing.assert_close(share, whole)
 

@@ -154,6 +154,6 @@ def test_it_is_built_from_a_configuration() -> None:
     assert encoder.out_features == 32
     assert encoder.blocks[1].temporal[-1].p == 0.3
     assert recognizer(*batch()).action_logits.shape == (3, 52)
-    TrainingStep(recognizer)(*batch(), torch.tensor([0, 20, 51]))["loss"].backward()
+    TrainingStep(recognizer)(*batch(), actions=torch.tensor([0, 20, 51]))["loss"].backward()
     assert [name for name, p in recognizer.named_parameters() if p.requires_grad and p.grad is None] == []
     torch.testing.assert_close(encoder.blocks[9].spatial.subsets, torch.from_numpy(shared_normalisation(SUBSETS)))

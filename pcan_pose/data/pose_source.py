@@ -1,0 +1,76 @@
+"""The pose branch's batches: streams of sampled skeletons, and which joints were found.
+
+Shapes: B clips of a batch, M persons, T frames, V joints, C channels of the fused streams.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from pcan_pose.config import DataConfig
+from pcan_pose.data.dataset import PoseDataset, Sample
+from pcan_pose.data.source import ClipSource, Inputs
+from pcan_pose.data.streams import network_input
+from pcan_pose.data.transforms import augment, even_positions, random_positions
+from pcan_pose.keypoints import KeypointSet
+
+
+class PoseSource(ClipSource):
+    """Skeletons on the device; a batch is the streams (B, M, T, V, C) and the found joints, bool (B, M, T, V).
+
+    Args:
+        dataset: The clips.
+        data: Streams, frames and augmentations.
+    """
+
+    def __init__(self, dataset: PoseDataset, data: DataConfig) -> None:
+        super().__init__(dataset.clip_ids, dataset.labels, dataset.device, "+".join(data.streams))
+        self.dataset = dataset
+        self._data = data
+
+    @classmethod
+    def from_set(cls, keypoint_set: KeypointSet, data: DataConfig, device: torch.device | str) -> "PoseSource":
+        """Return a set's clips, normalised as the configuration says.
+
+        Raises:
+            DataError: If clips have no frame.
+        """
+        dataset = PoseDataset(
+            keypoint_set,
+            device=device,
+            persons=data.persons,
+            centre=data.centre,
+            scale=data.scale == "body",
+            face_camera=data.face_camera,
+        )
+        return cls(dataset, data)
+
+    def training_batches(self, batches: Sequence[Tensor], rows: slice, generator: torch.Generator) -> Iterator[Inputs]:
+        """Yield an epoch's batches; see `ClipSource.training_batches`."""
+        data, dataset = self._data, self.dataset
+        for clips in batches:
+            positions = random_positions(len(clips), data.frames, data.augment, generator)
+            sample = dataset.sample(clips[rows], positions[rows])
+            keypoints, scores = augment(
+                sample.keypoints, sample.scores, dataset.skeleton, data.augment, generator, rows=rows, batch=len(clips)
+            )
+            yield self._inputs(keypoints, scores)
+
+    def scoring_batch(self, clips: Tensor, copies: int) -> Iterator[Inputs]:
+        """Yield a batch, frames at even distances, then its copies turned, scaled, mirrored and cropped."""
+        for sample in self._variants(clips, copies):
+            yield self._inputs(sample.keypoints, sample.scores)
+
+    def _variants(self, clips: Tensor, copies: int) -> Iterator[Sample]:
+        data, dataset = self._data, self.dataset
+        yield dataset.sample(clips, even_positions(len(clips), data.frames, self.device))
+        changes = data.augment.model_copy(update={"noise": 0.0, "joint_dropout": 0.0})
+        for copy in range(copies):
+            generator = torch.Generator(self.device).manual_seed(copy)
+            positions = random_positions(1, data.frames, changes, generator).expand(len(clips), -1)
+            sample = dataset.sample(clips, positions)
+            yield Sample(*augment(sample.keypoints, sample.scores, dataset.skeleton, changes, generator, batch=1))
+
+    def _inputs(self, keypoints: Tensor, scores: Tensor) -> Inputs:
+        return network_input(keypoints, scores, self.dataset.skeleton, self._data), scores > 0

@@ -1,0 +1,81 @@
+"""The clips of a run: what it trains on and what it is measured on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from pcan_pose.config import RunConfig
+from pcan_pose.data.dataset import class_counts
+from pcan_pose.data.pose_source import PoseSource
+from pcan_pose.data.source import ClipSource
+from pcan_pose.errors import ConfigError, DataError
+from pcan_pose.keypoints import Header, KeypointSet, read_set
+from pcan_pose.taxonomy import Taxonomy
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a run trains on and measures.
+
+    Args:
+        train: Clips with labels.
+        val: Clips to measure, or None.
+        taxonomy: The action tree.
+        header: What the keypoint set says of itself.
+    """
+
+    train: ClipSource
+    val: ClipSource | None
+    taxonomy: Taxonomy
+    header: Header
+
+    @property
+    def action_counts(self) -> torch.Tensor:
+        """Training clips of each action, int64 (K_a,)."""
+        return torch.from_numpy(class_counts(self.train.labels.cpu().numpy(), self.taxonomy.num_actions))
+
+
+def load_data(config: RunConfig, device: torch.device) -> TrainingData:
+    """Return the clips of a configuration on a device.
+
+    Raises:
+        DataError: If the set has no taxonomy, a split is empty, or clips have no label or an unknown one.
+        ConfigError: If there are fewer clips than one batch needs.
+    """
+    keypoint_set = read_set(config.data.path)
+    taxonomy = keypoint_set.header.taxonomy
+    if taxonomy is None:
+        raise DataError(f"{config.data.path}: the set has no taxonomy, so its labels mean nothing; import it with one.")
+    training = keypoint_set.select(keypoint_set.in_split(config.data.train_split))
+    outside = np.flatnonzero((training.labels < 0) | (training.labels >= taxonomy.num_actions))
+    if len(outside):
+        names = ", ".join(training.clip_ids[i] for i in outside[:5])
+        raise DataError(
+            f"{config.data.path}: {len(outside)} clips of split {config.data.train_split!r} have no label in "
+            f"0..{taxonomy.num_actions - 1}: {names}{' ...' if len(outside) > 5 else ''}; label them or take them out."
+        )
+    if len(training) * config.train.repeats < config.train.batch_size:
+        raise ConfigError(
+            f"train.batch_size {config.train.batch_size} is more than the {len(training)} clips of split "
+            f"{config.data.train_split!r} x train.repeats {config.train.repeats}; lower it."
+        )
+    val = None
+    if config.data.val_split is not None:
+        measured = keypoint_set.select(keypoint_set.in_split(config.data.val_split))
+        if (measured.labels < 0).all() or (measured.labels >= taxonomy.num_actions).any():
+            raise DataError(
+                f"{config.data.path}: split {config.data.val_split!r} cannot be measured, its clips have no label or "
+                f"one outside 0..{taxonomy.num_actions - 1}; label them, or set data.val_split=null."
+            )
+        val = make_source(measured, config, device)
+    return TrainingData(make_source(training, config, device), val, taxonomy, keypoint_set.header)
+
+
+def make_source(keypoint_set: KeypointSet, config: RunConfig, device: torch.device | str) -> ClipSource:
+    """Return a set's clips as the run's encoder takes them.
+
+    Raises:
+        DataError: If clips cannot be used.
+    """
+    return PoseSource.from_set(keypoint_set, config.data, device)
