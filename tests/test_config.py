@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from pcan_pose.config import (
+    CommitteeConfig,
     CTRGCNConfig,
     PoseEncoderConfig,
     STGCNConfig,
@@ -103,6 +104,31 @@ def test_each_encoder_is_chosen_by_its_type_and_refuses_other_keys(tmp_path: Pat
 def test_unknown_keys_of_the_encoder(tmp_path: Path) -> None:
     path = write(tmp_path, SMALL)
     assert faults_of(path, "encoder.width=[1]") == (f"{path}: unknown key 'encoder.width'. Did you mean 'widths'?",)
+
+
+SECOND = "{streams: [bone], encoder: {widths: [8], depths: [1]}}"
+MEMBERS = f"encoder={{type: committee, members: [{{streams: [joint]}}, {SECOND}]}}"
+
+
+def test_members_of_a_committee(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALL)
+    config = load_config(path, [MEMBERS])
+    assert isinstance(config.encoder, CommitteeConfig)
+    first, second = config.encoder.members
+    assert first.encoder == PoseEncoderConfig()
+    assert (second.streams, second.encoder.type, second.encoder.widths) == (("bone",), "pose", (8,))
+    (tmp_path / "whole.yaml").write_text(to_yaml(config), encoding="utf-8")
+    assert load_config(tmp_path / "whole.yaml") == config
+    assert faults_of(path, MEMBERS.replace("widths", "width")) == (
+        f"{path}: unknown key 'encoder.members.1.encoder.width'. Did you mean 'widths'?",
+    )
+    assert faults_of(path, MEMBERS.replace("{streams: [joint]}", "{stream: [joint]}"))[-1] == (
+        f"{path}: unknown key 'encoder.members.0.stream'. Did you mean 'streams'?"
+    )
+    (fault,) = faults_of(path, MEMBERS.replace(f", {SECOND}", ""))
+    assert "a committee has at least two members" in fault
+    (fault,) = faults_of(path, MEMBERS, "data.streams=[joint, joint_motion]")
+    assert "members of the encoder see bone, which data.streams does not have" in fault
 
 
 @pytest.mark.parametrize(

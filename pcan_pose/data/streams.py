@@ -17,6 +17,12 @@ def input_channels(dims: int, streams: tuple[Stream, ...]) -> int:
     return dims * len(streams) + 1
 
 
+def stream_channels(dims: int, streams: tuple[Stream, ...], wanted: tuple[Stream, ...]) -> list[int]:
+    """Return the positions of some streams' channels, and the score's, in the input made of all streams."""
+    places = [streams.index(stream) * dims + c for stream in wanted for c in range(dims)]
+    return [*places, dims * len(streams)]
+
+
 def network_input(keypoints: Tensor, scores: Tensor, skeleton: Skeleton, data: DataConfig) -> Tensor:
     """Return the input of an encoder, float (B, M, T, V, S x C + 1), of sampled and augmented clips.
 

@@ -82,9 +82,9 @@ def embed_run(run: Path, split: str | None = None, *, device: str = "auto") -> E
         )
     clips = make_source(keypoint_set.select(keypoint_set.in_split(split)), config, pick_device(device))
     scores, embeddings = embed_clips(recognizer, clips, taxonomy, model=config.name)
-    bank = recognizer.head.action_bank
+    head = recognizer.head
     return EmbeddedRun(
-        config, split, scores, embeddings, bank.prototypes.float().cpu().numpy(), (bank.seen > 0).cpu().numpy()
+        config, split, scores, embeddings, head.prototypes.float().cpu().numpy(), head.seen.cpu().numpy()
     )
 
 

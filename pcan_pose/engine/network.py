@@ -2,9 +2,10 @@
 
 import torch
 
-from pcan_pose.config import RunConfig
-from pcan_pose.data.streams import input_channels
-from pcan_pose.models.recognizer import Recognizer, build_recognizer
+from pcan_pose.config import CommitteeConfig, RunConfig
+from pcan_pose.data.streams import input_channels, stream_channels
+from pcan_pose.models.build import build_recognizer
+from pcan_pose.models.recognizer import Recognizer
 from pcan_pose.skeleton import skeleton
 from pcan_pose.taxonomy import Taxonomy
 
@@ -26,12 +27,15 @@ def build_network(
     Raises:
         ConfigError: If the configuration asks for what there is not.
     """
+    encoder, streams = config.encoder, config.data.streams
+    members = encoder.members if isinstance(encoder, CommitteeConfig) else ()
     return build_recognizer(
-        config.encoder,
+        encoder,
         config.head,
         skeleton=skeleton(layout),
-        in_channels=input_channels(dims, config.data.streams),
+        in_channels=input_channels(dims, streams),
         taxonomy=taxonomy,
         precision=PRECISIONS[config.train.precision],
         action_counts=action_counts,
+        member_channels=[stream_channels(dims, streams, member.streams) for member in members],
     )

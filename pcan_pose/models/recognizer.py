@@ -8,23 +8,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from pcan_pose.config import (
-    CTRGCNConfig,
-    EncoderConfig,
-    HeadConfig,
-    PoseEncoderConfig,
-    STGCNConfig,
-    STGCNPlusPlusConfig,
-)
-from pcan_pose.models.ctr_gcn import CTRGCN
 from pcan_pose.models.encoder import Encoder
+from pcan_pose.models.member_heads import MemberHeads
 from pcan_pose.models.pooling import Pool, masked_mean, mean_and_peak
-from pcan_pose.models.pose_encoder import PoseEncoder, SpatialFactory
-from pcan_pose.models.st_gcn import STGCN
-from pcan_pose.models.stgcn_plus_plus import STGCNPlusPlus
 from pcan_pose.models.tree_head import Prediction, TreeHead
-from pcan_pose.skeleton import Skeleton, adjacency, spatial_partition
-from pcan_pose.taxonomy import Taxonomy
 
 Gather = Callable[[Tensor], Tensor]
 
@@ -34,11 +21,11 @@ class Recognizer(nn.Module):
 
     Args:
         encoder: Gives one feature a clip and says its width as ``out_features``.
-        head: The hierarchical head.
+        head: The hierarchical head, or one for each member of a committee.
         precision: Arithmetic of the encoder; the head is always in float32.
     """
 
-    def __init__(self, encoder: Encoder, head: TreeHead, precision: torch.dtype = torch.float32) -> None:
+    def __init__(self, encoder: Encoder, head: TreeHead | MemberHeads, precision: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = head
@@ -94,61 +81,3 @@ class TrainingStep(nn.Module):
             return head.losses(features, actions)
         mean, peak = features.unbind(1)
         return head.losses(mean, actions, embedded=peak)
-
-
-def build_recognizer(
-    encoder: EncoderConfig,
-    head: HeadConfig,
-    *,
-    skeleton: Skeleton,
-    in_channels: int,
-    taxonomy: Taxonomy,
-    precision: torch.dtype = torch.float32,
-    action_counts: Tensor | None = None,
-) -> Recognizer:
-    """Return the network of a configuration.
-
-    Args:
-        encoder: Which encoder, and its sizes.
-        head: Switches of the head.
-        skeleton: The joints' graph.
-        in_channels: C of the fused streams.
-        taxonomy: The action tree.
-        precision: Arithmetic of the encoder.
-        action_counts: int64 (K_a,), the training split's clips of each action; `HeadConfig.logit_adjustment` needs them
-            to train.
-
-    Raises:
-        ConfigError: If torch-geometric has no such convolution.
-    """
-    network: Encoder
-    match encoder:
-        case PoseEncoderConfig():
-            spatial: SpatialFactory | None = None
-            if encoder.spatial is not None:
-                from pcan_pose.models.geometric import spatial_operator
-
-                spatial = spatial_operator(encoder.spatial, skeleton)
-            network = PoseEncoder(
-                in_channels,
-                adjacency(skeleton, normalise=True),
-                widths=encoder.widths,
-                depths=encoder.depths,
-                groups=encoder.groups,
-                temporal_kernel=encoder.temporal_kernel,
-                reduction=encoder.reduction,
-                stem_stride=encoder.stem_stride,
-                spatial=spatial,
-            )
-        case STGCNPlusPlusConfig():
-            network = STGCNPlusPlus(in_channels, spatial_partition(skeleton), base_channels=encoder.base_channels)
-        case CTRGCNConfig():
-            network = CTRGCN(in_channels, spatial_partition(skeleton), base_channels=encoder.base_channels)
-        case STGCNConfig():
-            network = STGCN(
-                in_channels,
-                spatial_partition(skeleton),
-                base_channels=encoder.base_channels,
-                dropout=encoder.dropout,
-            )
-    return Recognizer(network, TreeHead(network.out_features, taxonomy, head, action_counts), precision)

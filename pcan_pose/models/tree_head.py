@@ -75,6 +75,16 @@ class TreeHead(nn.Module):
         self.action_bank = PrototypeBank(taxonomy.num_actions, config.action_embedding, **bank)  # type: ignore[arg-type]
         self.body_bank = PrototypeBank(taxonomy.num_body_parts, config.body_embedding, **bank)  # type: ignore[arg-type]
 
+    @property
+    def prototypes(self) -> Tensor:
+        """The action prototypes, (K_a, D)."""
+        return self.action_bank.prototypes
+
+    @property
+    def seen(self) -> Tensor:
+        """Whether an action's prototype was ever updated, bool (K_a,)."""
+        return self.action_bank.seen > 0
+
     def forward(self, features: Tensor) -> Prediction:
         """Return the rectified prediction.
 

@@ -3,8 +3,9 @@ import torch
 from torch import nn
 
 from pcan_pose.config import CTRGCNConfig, HeadConfig
+from pcan_pose.models.build import build_recognizer
 from pcan_pose.models.ctr_gcn import CTRGCN, CTRGCNBlock, MultiScaleTemporalConv
-from pcan_pose.models.recognizer import TrainingStep, build_recognizer
+from pcan_pose.models.recognizer import TrainingStep
 from pcan_pose.skeleton import skeleton, spatial_partition
 from pcan_pose.taxonomy import MA52
 

@@ -6,9 +6,10 @@ from torch import nn
 
 from pcan_pose.config import CTRGCNConfig, HeadConfig, PoseEncoderConfig, STGCNConfig, STGCNPlusPlusConfig
 from pcan_pose.errors import ConfigError
+from pcan_pose.models.build import build_recognizer
 from pcan_pose.models.pooling import masked_mean, masked_peak
 from pcan_pose.models.pose_encoder import PoseEncoder
-from pcan_pose.models.recognizer import Recognizer, TrainingStep, build_recognizer
+from pcan_pose.models.recognizer import Recognizer, TrainingStep
 from pcan_pose.models.stgcn_plus_plus import STGCNPlusPlus
 from pcan_pose.skeleton import skeleton
 from pcan_pose.taxonomy import MA52

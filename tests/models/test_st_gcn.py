@@ -4,7 +4,8 @@ import torch
 from torch import nn
 
 from pcan_pose.config import HeadConfig, STGCNConfig
-from pcan_pose.models.recognizer import TrainingStep, build_recognizer
+from pcan_pose.models.build import build_recognizer
+from pcan_pose.models.recognizer import TrainingStep
 from pcan_pose.models.st_gcn import STGCN, EdgeWeightedGraphConv, STGCNBlock, shared_normalisation
 from pcan_pose.skeleton import skeleton, spatial_partition
 from pcan_pose.taxonomy import MA52

@@ -1,0 +1,44 @@
+"""The configuration of a run."""
+
+from pcan_pose.config.data import AugmentConfig, Centre, DataConfig, Stream
+from pcan_pose.config.encoder import (
+    CommitteeConfig,
+    CTRGCNConfig,
+    EncoderConfig,
+    MemberConfig,
+    PoseEncoderConfig,
+    SingleEncoderConfig,
+    STGCNConfig,
+    STGCNPlusPlusConfig,
+)
+from pcan_pose.config.files import find_config, load_config, parse_config, to_yaml
+from pcan_pose.config.head import PUBLISHED_CALIBRATION, PUBLISHED_HEAD, CalibrationConfig, HeadConfig
+from pcan_pose.config.run import OptimConfig, RunConfig, TrainConfig
+from pcan_pose.config.schema import describe_keys
+
+__all__ = [
+    "AugmentConfig",
+    "CTRGCNConfig",
+    "CalibrationConfig",
+    "Centre",
+    "CommitteeConfig",
+    "DataConfig",
+    "EncoderConfig",
+    "HeadConfig",
+    "MemberConfig",
+    "OptimConfig",
+    "PUBLISHED_CALIBRATION",
+    "PUBLISHED_HEAD",
+    "PoseEncoderConfig",
+    "RunConfig",
+    "STGCNConfig",
+    "STGCNPlusPlusConfig",
+    "SingleEncoderConfig",
+    "Stream",
+    "TrainConfig",
+    "describe_keys",
+    "find_config",
+    "load_config",
+    "parse_config",
+    "to_yaml",
+]

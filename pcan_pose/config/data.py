@@ -1,0 +1,63 @@
+"""Which clips a run sees, what of them, and how they are changed."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from pcan_pose.config.section import Section
+
+Stream = Literal["joint", "bone", "joint_motion", "bone_motion"]
+Centre = Literal["first_frame", "clip", "frame"]
+Range = tuple[float, float]
+
+
+class AugmentConfig(Section):
+    """Augmentations of training clips; every default leaves the clip as it is."""
+
+    flip: float = Field(
+        default=0.0, ge=0, le=1, description="probability that a clip is mirrored, left and right joints swapped"
+    )
+    rotation: tuple[float, float, float] = Field(
+        default=(0.0, 0.0, 0.0), description="largest angles in degrees about x, y and z; 2-D clips turn about z only"
+    )
+    scale: float = Field(default=0.0, ge=0, lt=1, description="largest relative change of size, 0.1 for 0.9 to 1.1")
+    shear: float = Field(default=0.0, ge=0, description="largest shear factor")
+    crop: Range = Field(default=(1.0, 1.0), description="shortest and longest part of the clip that is kept, in (0, 1]")
+    resampling: Literal["uniform", "random"] = Field(
+        default="uniform", description="frames at even or at sorted random positions"
+    )
+    noise: float = Field(default=0.0, ge=0, description="standard deviation of the joints' noise, in body sizes")
+    joint_dropout: float = Field(
+        default=0.0, ge=0, lt=1, description="probability that a joint is missing for a whole clip"
+    )
+
+    @model_validator(mode="after")
+    def _crop_is_a_range(self) -> "AugmentConfig":
+        if not 0 < self.crop[0] <= self.crop[1] <= 1:
+            raise ValueError(f"crop must be two numbers with 0 < shortest <= longest <= 1, got {self.crop}")
+        return self
+
+
+class DataConfig(Section):
+    """Which clips, and what of them the network sees."""
+
+    path: Path = Field(description="keypoint set: a folder of Parquet shards")
+    train_split: str = Field(default="train", description="split to train on")
+    val_split: str | None = Field(default=None, description="split to measure during training; none is needed")
+    streams: tuple[Stream, ...] = Field(
+        default=("joint", "bone", "joint_motion", "bone_motion"),
+        min_length=1,
+        description="input streams, fused before the encoder",
+    )
+    frames: int = Field(default=64, ge=2, description="frames sampled from each clip")
+    persons: int = Field(default=1, ge=1, description="persons kept in each clip")
+    centre: Centre = Field(
+        default="clip", description="origin at the centre joints of the first frame, of the clip or of each frame"
+    )
+    scale: Literal["body", "axes", "none"] = Field(
+        default="body",
+        description="divide all axes by the body's size, or stretch each axis of each clip to [-1, 1], as most do",
+    )
+    face_camera: bool = Field(False, description="turn 3-D clips so that the shoulders lie along x on the average")
+    augment: AugmentConfig = AugmentConfig()

@@ -1,0 +1,104 @@
+"""Encoders and their sizes."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from pcan_pose.config.data import Stream
+from pcan_pose.config.section import Section
+
+
+class PoseEncoderConfig(Section):
+    """The default encoder: learned adjacency, temporal bottlenecks, channels-last throughout."""
+
+    type: Literal["pose"] = "pose"
+    widths: tuple[int, ...] = Field(default=(64, 128, 256), min_length=1, description="channels of each stage")
+    depths: tuple[int, ...] = Field(
+        default=(3, 2, 2), min_length=1, description="blocks of each stage; time is halved between stages"
+    )
+    groups: int = Field(default=1, ge=1, description="adjacencies of a block, each for its share of the channels")
+    temporal_kernel: int = Field(default=5, ge=1, description="frames that a temporal convolution spans; odd")
+    reduction: int = Field(default=4, ge=1, description="channels of a temporal bottleneck: width / reduction")
+    stem_stride: int = Field(default=2, ge=1, description="stride in time of the first convolution")
+    spatial: str | None = Field(
+        default=None,
+        description="torch-geometric convolution to use instead of the learned adjacency, such as GATv2Conv",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "PoseEncoderConfig":
+        if len(self.widths) != len(self.depths):
+            raise ValueError(
+                f"widths and depths must have the same length, got {len(self.widths)} and {len(self.depths)}"
+            )
+        if self.temporal_kernel % 2 == 0:
+            raise ValueError(f"temporal_kernel must be odd, got {self.temporal_kernel}")
+        if wrong := [width for width in self.widths if width % self.groups or width % self.reduction]:
+            raise ValueError(
+                f"widths {wrong} are not multiples of groups ({self.groups}) and reduction ({self.reduction})"
+            )
+        return self
+
+
+class STGCNPlusPlusConfig(Section):
+    """ST-GCN++, the baseline of the field (Duan et al., 2022)."""
+
+    type: Literal["stgcn++"]
+    base_channels: int = Field(default=64, ge=12, description="channels of the first stage")
+
+
+class CTRGCNConfig(Section):
+    """CTR-GCN, whose adjacencies are refined for each channel and clip (Chen et al., 2021)."""
+
+    type: Literal["ctr-gcn"]
+    base_channels: int = Field(default=64, ge=4, multiple_of=4, description="channels of the first stage")
+
+
+class STGCNConfig(Section):
+    """ST-GCN, the first of its kind (Yan et al., 2018)."""
+
+    type: Literal["st-gcn"]
+    base_channels: int = Field(default=64, ge=1, description="channels of the first stage")
+    dropout: float = Field(
+        default=0.0, ge=0, lt=1, description="share of a block's features dropped in training; published with 0.5"
+    )
+
+
+SingleEncoderConfig = PoseEncoderConfig | STGCNPlusPlusConfig | CTRGCNConfig | STGCNConfig
+"""What one network over skeletons can be, told apart by its type."""
+
+
+def pose_by_default(values: Any) -> Any:
+    """Return a section's values with the type of its encoder, which may be left out for the default one."""
+    if isinstance(values, dict) and isinstance(values.get("encoder"), dict):
+        return {**values, "encoder": {"type": "pose", **values["encoder"]}}
+    return values
+
+
+class MemberConfig(Section):
+    """One member of a committee."""
+
+    streams: tuple[Stream, ...] = Field(min_length=1, description="streams that the member sees, of data.streams")
+    encoder: SingleEncoderConfig = Field(default=PoseEncoderConfig(), discriminator="type")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _encoder_type(cls, values: Any) -> Any:
+        return pose_by_default(values)
+
+
+class CommitteeConfig(Section):
+    """Small encoders side by side, each on streams and with a head of its own, that vote: an ensemble in one run."""
+
+    type: Literal["committee"]
+    members: tuple[MemberConfig, ...] = Field(description="the members, at least two")
+
+    @model_validator(mode="after")
+    def _enough(self) -> "CommitteeConfig":
+        if len(self.members) < 2:
+            raise ValueError(f"a committee has at least two members, got {len(self.members)}; take its encoder alone")
+        return self
+
+
+EncoderConfig = SingleEncoderConfig | CommitteeConfig
+"""What an encoder can be, told apart by its type."""

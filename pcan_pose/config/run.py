@@ -1,0 +1,73 @@
+"""A whole run: optimiser, loop, and the sections of clips, encoder and head."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from pcan_pose.config.data import DataConfig
+from pcan_pose.config.encoder import CommitteeConfig, EncoderConfig, PoseEncoderConfig, pose_by_default
+from pcan_pose.config.head import HeadConfig
+from pcan_pose.config.section import Section
+
+
+class OptimConfig(Section):
+    """Optimiser and schedule: cosine with a linear warm-up."""
+
+    type: Literal["sgd", "adamw"] = Field(default="sgd", description="SGD with Nesterov momentum, or AdamW")
+    lr: float = Field(default=0.1, gt=0, description="highest learning rate")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="SGD's momentum")
+    weight_decay: float = Field(default=5e-4, ge=0, description="weight decay")
+    decay_all: bool = Field(default=False, description="decay norms, biases and learned adjacencies too")
+    warmup_epochs: float = Field(default=5, ge=0, description="epochs over which the rate rises from 0")
+    clip_norm: float | None = Field(default=None, gt=0, description="largest norm of the gradient; none is off")
+
+
+class TrainConfig(Section):
+    """The loop."""
+
+    epochs: int = Field(default=65, ge=1, description="passes")
+    repeats: int = Field(default=1, ge=1, description="times that each clip comes in one epoch")
+    batch_size: int = Field(default=32, ge=1, description="clips of a step, over all processes together")
+    ema: float = Field(
+        default=0.0, ge=0, lt=1, description="decay of the averaged weights that are tested and saved; 0 is off"
+    )
+    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="arithmetic of the encoder (autocast)")
+    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
+    threads: int | None = Field(default=None, ge=1, description="CPU threads; none keeps torch's choice")
+    compile: bool = Field(
+        default=False, description="compile the encoder; costs a minute or more before the first step"
+    )
+    val_every: int = Field(default=5, ge=1, description="epochs between measurements of the val split")
+    save_every: int = Field(default=1, ge=1, description="epochs between checkpoints")
+
+
+class RunConfig(Section):
+    """A whole run."""
+
+    name: str = Field(description="the run's name")
+    output: Path = Field(default=Path("runs"), description="folder in which the run folder <name> is made")
+    seed: int = Field(default=0, ge=0, description="seed of weights, batches and augmentations")
+    data: DataConfig
+    encoder: EncoderConfig = Field(default=PoseEncoderConfig(), discriminator="type")
+    head: HeadConfig = HeadConfig()
+    optim: OptimConfig = OptimConfig()
+    train: TrainConfig = TrainConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _encoder_type(cls, values: Any) -> Any:
+        return pose_by_default(values)
+
+    @model_validator(mode="after")
+    def _members_see_what_there_is(self) -> "RunConfig":
+        if isinstance(self.encoder, CommitteeConfig):
+            seen = [stream for member in self.encoder.members for stream in member.streams]
+            if absent := sorted(set(seen) - set(self.data.streams)):
+                raise ValueError(f"members of the encoder see {', '.join(absent)}, which data.streams does not have")
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self.output / self.name

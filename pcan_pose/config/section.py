@@ -1,0 +1,9 @@
+"""What all sections of a configuration share."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Section(BaseModel):
+    """A part of a configuration: unknown keys are errors, and nothing changes once it is checked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

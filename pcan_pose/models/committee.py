@@ -1,0 +1,47 @@
+"""Several small encoders side by side, each on streams of its own.
+
+Shapes: N clips, M persons, T frames, V joints, C channels of all streams, F features of all members.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pcan_pose.models.encoder import Encoder
+from pcan_pose.models.pooling import Pool, masked_mean
+
+
+class Committee(Encoder):
+    """Encoders that share nothing but the clip; their pooled features stand side by side.
+
+    With a head for each member (`MemberHeads`) the members learn apart and vote, as the field's ensembles of streams
+    do, but in one run, one file and one pass over the data.
+
+    Args:
+        members: K encoders.
+        channels: For each member the channels of the input that it sees.
+
+    Shapes:
+        input (N, M, T, V, C), found (N, M, T, V) -> output (N, F).
+    """
+
+    def __init__(self, members: Sequence[Encoder], channels: Sequence[Sequence[int]]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.member_features = tuple(member.out_features for member in members)
+        self.out_features = sum(self.member_features)
+        for k, chosen in enumerate(channels):
+            self.register_buffer(f"channels_{k}", torch.tensor(chosen), persistent=False)
+
+    def features(self, x: Tensor, found: Tensor) -> Tensor:
+        """Raise; the members' features before pooling differ in time."""
+        raise NotImplementedError("a committee's members pool apart")
+
+    def forward(self, x: Tensor, found: Tensor, pool: Pool = masked_mean) -> Tensor:
+        """Return the members' pooled features side by side, (N, F) of the mean; see `Encoder.forward`."""
+        pooled = [
+            member(x.index_select(-1, self.get_buffer(f"channels_{k}")), found, pool)
+            for k, member in enumerate(self.members)
+        ]
+        return torch.cat(pooled, dim=-1)

@@ -1,0 +1,81 @@
+"""A hierarchical head for each member of a committee; at inference the members vote.
+
+Shapes: N clips, F features of all members, K_b body parts, K_a actions, D embedding width of all members.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pcan_pose.models.tree_head import Prediction, TreeHead
+
+
+class MemberHeads(nn.Module):
+    """Heads that each see the features of one member.
+
+    The loss is the sum of the members' losses, so each member learns as if it were alone; the other terms are the
+    members' means. The prediction is the mean of the members' probabilities, as logarithms.
+
+    Args:
+        heads: One for each member.
+        features: How many features each member has, in order; together F.
+    """
+
+    def __init__(self, heads: Sequence[TreeHead], features: Sequence[int]) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(heads)
+        self.config = heads[0].config
+        self._features = list(features)
+
+    @property
+    def prototypes(self) -> Tensor:
+        """The members' action prototypes side by side, (K_a, D)."""
+        return torch.cat([head.prototypes for head in self._members], dim=1)
+
+    @property
+    def seen(self) -> Tensor:
+        """Whether every member's prototype of an action was ever updated, bool (K_a,)."""
+        return torch.stack([head.seen for head in self._members]).all(0)
+
+    def forward(self, features: Tensor) -> Prediction:
+        """Return the vote of the members' rectified predictions, their embeddings side by side.
+
+        Args:
+            features: (N, F).
+        """
+        parts: list[Prediction] = [head(part) for head, part in self._shares(features)]
+        return Prediction(
+            _vote([part.action_logits for part in parts]),
+            _vote([part.body_logits for part in parts]),
+            torch.cat([part.embeddings for part in parts], dim=1),
+        )
+
+    def losses(self, features: Tensor, actions: Tensor, embedded: Tensor | None = None) -> dict[str, Tensor]:
+        """Return the members' loss terms; see `TreeHead.losses`.
+
+        Args:
+            features: (N, F), the global batch.
+            actions: int64 (N,), its labels.
+            embedded: (N, F), what the embeddings see instead, as published.
+        """
+        others = [None] * len(self.heads) if embedded is None else torch.split(embedded, self._features, dim=1)
+        terms = [
+            head.losses(part, actions, other)
+            for (head, part), other in zip(self._shares(features), others, strict=True)
+        ]
+        named = {name: torch.stack([term[name] for term in terms]) for name in terms[0]}
+        return {name: each.sum() if name == "loss" else each.mean() for name, each in named.items()}
+
+    @property
+    def _members(self) -> list[TreeHead]:
+        return [head for head in self.heads if isinstance(head, TreeHead)]
+
+    def _shares(self, features: Tensor) -> list[tuple[TreeHead, Tensor]]:
+        return list(zip(self._members, torch.split(features, self._features, dim=1), strict=True))
+
+
+def _vote(logits: list[Tensor]) -> Tensor:
+    """Return the logarithm of the mean probability, (N, K)."""
+    return torch.stack([part.log_softmax(1) for part in logits]).logsumexp(0) - math.log(len(logits))
