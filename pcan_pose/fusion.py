@@ -9,16 +9,15 @@ Shapes: S score sets, N clips, K_a actions, K_b body parts.
 import logging
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from pcan_pose.alignment import Missing, align, check_choice, name_sets
+from pcan_pose.alignment import Alignment, Missing, align, check_choice, name_sets
 from pcan_pose.errors import ScoreError
+from pcan_pose.fusion_settings import FusionSettings, LevelFusion, Space
 from pcan_pose.scores import ScoreSet
-
-Space = Literal["probabilities", "logits"]
 
 _LOG = logging.getLogger(__name__)
 _ROWS_AT_ONCE = 1 << 16  # bounds the float64 working copies at 10^6 clips
@@ -49,26 +48,61 @@ def fuse(
     """
     check_choice("space", space, get_args(Space))
     names = name_sets(score_sets, names)
-    shares = _shares(weights, len(score_sets))
-    aligned = align(score_sets, missing=missing, names=names)
+    settings = equal_settings(len(score_sets), weights, space)
+    return fuse_aligned(align(score_sets, missing=missing, names=names), settings)
+
+
+def equal_settings(
+    count: int, weights: Sequence[float] | None = None, space: Space = "probabilities"
+) -> FusionSettings:
+    """The settings with the same weights for both levels and no temperature.
+
+    Args:
+        count: S.
+        weights: as in `fuse`.
+        space: as in `fuse`.
+
+    Raises:
+        ScoreError: unfit weights.
+    """
+    given = [1.0] * count if weights is None else [float(weight) for weight in weights]
+    if len(given) != count:
+        raise ScoreError(f"{len(given)} weights for {count} score sets: give one each.")
+    level = LevelFusion(weights=tuple(given), temperatures=(1.0,) * count)
+    return FusionSettings(space=space, action=level, body=level)
+
+
+def fuse_aligned(aligned: Alignment, settings: FusionSettings) -> ScoreSet:
+    """One score set from sets that are aligned already; `settings.body_weight` is left to `joint_probability`.
+
+    What the alignment left out is logged as a warning, and counted in `extra["left_out"]`.
+
+    Args:
+        aligned: S sets of the same clips.
+        settings: weights and temperatures of S sets.
+
+    Raises:
+        ScoreError: settings for another number of sets, other branches or another taxonomy.
+    """
+    settings.check(aligned.sets, [f"set {i}" for i in range(1, len(aligned.sets) + 1)])
     extra = {
-        "fused": ", ".join(f"{scores.model}/{scores.stream}" for scores in score_sets),
-        "space": space,
-        "weights": ", ".join(f"{share:.6g}" for share in shares),
+        "fused": ", ".join(f"{scores.model}/{scores.stream}" for scores in aligned.sets),
+        "space": settings.space,
+        **_describe(settings),
     }
     if aligned.report:
         _LOG.warning("%s", aligned.report)
         extra["left_out"] = ", ".join(str(len(ids)) for ids in aligned.left_out)
-    mean = _mean_of_probabilities if space == "probabilities" else _mean_of_logits
+    mean = _mean_of_probabilities if settings.space == "probabilities" else _mean_of_logits
     first = aligned.sets[0]
     return ScoreSet(
         clip_ids=first.clip_ids,
         labels=aligned.labels,
-        action_logits=mean([scores.action_logits for scores in aligned.sets], shares),
-        body_logits=mean([scores.body_logits for scores in aligned.sets], shares),
+        action_logits=mean([scores.action_logits for scores in aligned.sets], settings.action),
+        body_logits=mean([scores.body_logits for scores in aligned.sets], settings.body),
         taxonomy=first.taxonomy,
-        stream="+".join(dict.fromkeys(scores.stream for scores in score_sets)),
-        model="+".join(dict.fromkeys(scores.model for scores in score_sets)),
+        stream="+".join(dict.fromkeys(scores.stream for scores in aligned.sets)),
+        model="+".join(dict.fromkeys(scores.model for scores in aligned.sets)),
         extra=extra,
     )
 
@@ -148,35 +182,41 @@ def log_softmax(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64
 
 
 def _mean_of_probabilities(
-    logits: Sequence[npt.NDArray[np.floating[Any]]], shares: npt.NDArray[np.float64]
+    logits: Sequence[npt.NDArray[np.floating[Any]]], level: LevelFusion
 ) -> npt.NDArray[np.float32]:
     """(N, K) log of the weighted mean, summed as logarithms: exact where a probability underflows."""
     fused = np.empty(logits[0].shape, np.float32)
     for start in range(0, len(fused), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
         terms = [
-            log_softmax(of_set[rows]) + np.log(share) for of_set, share in zip(logits, shares, strict=True) if share
+            log_softmax(of_set[rows] / temperature) + np.log(share)
+            for of_set, share, temperature in zip(logits, level.shares, level.temperatures, strict=True)
+            if share
         ]
         peak = reduce(np.maximum, terms)
         fused[rows] = peak + np.log(sum(np.exp(term - peak) for term in terms))
     return fused
 
 
-def _mean_of_logits(
-    logits: Sequence[npt.NDArray[np.floating[Any]]], shares: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float32]:
+def _mean_of_logits(logits: Sequence[npt.NDArray[np.floating[Any]]], level: LevelFusion) -> npt.NDArray[np.float32]:
     fused = np.zeros(logits[0].shape, np.float32)
-    for of_set, share in zip(logits, shares, strict=True):
-        fused += np.float32(share) * of_set
+    for of_set, share, temperature in zip(logits, level.shares, level.temperatures, strict=True):
+        fused += np.float32(share / temperature) * of_set
     return fused
 
 
-def _shares(weights: Sequence[float] | None, count: int) -> npt.NDArray[np.float64]:
-    """(S,) float64, the weights scaled to sum to 1."""
-    given = np.ones(count) if weights is None else np.asarray(weights, np.float64)
-    if given.shape != (count,):
-        raise ScoreError(f"{given.size} weights for {count} score sets: give one each.")
-    if not np.isfinite(given).all() or (given < 0).any() or not given.any():
-        raise ScoreError(f"weights are {given.tolist()}, expected finite numbers of 0 or more that are not all 0.")
-    shares: npt.NDArray[np.float64] = given / given.sum()
-    return shares
+def _describe(settings: FusionSettings) -> dict[str, str]:
+    """Text pairs for the fused set; short where both levels have the same weights and no temperature."""
+    levels = {"action": settings.action, "body": settings.body}
+    plain = settings.action == settings.body and set(settings.action.temperatures) == {1.0}
+    if plain:
+        return {"weights": _numbers(settings.action.shares.tolist())}
+    return {
+        f"{name}_{what}": _numbers(numbers)
+        for name, level in levels.items()
+        for what, numbers in (("weights", level.shares.tolist()), ("temperatures", level.temperatures))
+    }
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:.6g}" for value in values)

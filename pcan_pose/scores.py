@@ -193,7 +193,8 @@ def read_scores(path: str | Path) -> ScoreSet:
     except ScoreError as error:
         raise ScoreError(*(f"{path}: {fault}" for fault in error.faults)) from None
     except (pa.ArrowException, OSError) as error:
-        raise ScoreError(f"{path}: not a Parquet file, cut short or damaged ({_first_line(error)}).") from error
+        hint = " Scores in a pickle come in with pcan-pose data import-scores." if path.suffix == ".pkl" else ""
+        raise ScoreError(f"{path}: not a Parquet file, cut short or damaged ({_first_line(error)}).{hint}") from error
     try:
         return _to_score_set(table, taxonomy, header)
     except ScoreError as error:

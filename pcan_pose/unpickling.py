@@ -7,6 +7,7 @@ shape, type and bytes. numpy's own unpickling would trust a crafted type descrip
 import pickle
 import re
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -140,20 +141,30 @@ _ADMITTED: dict[tuple[str, str], Any] = {
 }
 
 
+KEYPOINT_NEEDS = "Keypoints need arrays and plain containers only."
+
+
 class _RestrictedUnpickler(pickle.Unpickler):
+    admitted: Mapping[tuple[str, str], Any] = _ADMITTED
+    needs = KEYPOINT_NEEDS
+
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ADMITTED:
-            raise DataError(f"holds code: {module}.{name}; refused. Keypoints need arrays and plain containers only.")
-        return _ADMITTED[module, name]
+        if (module, name) not in self.admitted:
+            raise DataError(f"holds code: {module}.{name}; refused. {self.needs}")
+        return self.admitted[module, name]
 
 
-def load_plain_pickle(path: str | Path) -> Any:
+def load_plain_pickle(
+    path: str | Path, *, also: Mapping[tuple[str, str], Any] | None = None, needs: str = KEYPOINT_NEEDS
+) -> Any:
     """Return what a pickle holds: containers, text, numbers, booleans, None, bytes and numpy arrays of numbers or text.
 
     Reads protocols 0 to 5, written with numpy 1 or 2, whichever of them is installed.
 
     Args:
         path: The file.
+        also: Stand-ins for further names that the file may refer to, by module and name; none may run what it is given.
+        needs: The sentence that follows a refusal: what such a file needs, or how to convert it.
 
     Raises:
         DataError: If the file is missing or damaged, or holds anything else; that is then not run.
@@ -161,7 +172,10 @@ def load_plain_pickle(path: str | Path) -> Any:
     path = Path(path)
     try:
         with path.open("rb") as stream:
-            content = _RestrictedUnpickler(stream, encoding="latin1").load()
+            unpickler = _RestrictedUnpickler(stream, encoding="latin1")
+            unpickler.admitted = {**(also or {}), **_ADMITTED}
+            unpickler.needs = needs
+            content = unpickler.load()
         return _resolve(content, {})
     except DataError as error:
         raise DataError(*(f"{path}: {fault}" for fault in error.faults)) from None

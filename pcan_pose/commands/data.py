@@ -1,4 +1,4 @@
-"""The commands `data import`, `data export`, `data info`, `data validate`, `data split` and `data simulate`."""
+"""The group `data`: import, import-scores, export, info, validate, split and simulate."""
 
 import json
 from collections import Counter
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pcan_pose.commands.import_scores import import_scores
 from pcan_pose.commands.simulate import simulate
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 5
 _PLAIN_WIDTH = 120
+_PICTURES = (".png", ".pdf", ".svg")
 _SET = click.argument("keypoint_set", metavar="SET", type=click.Path(path_type=Path))
 
 
@@ -80,16 +82,25 @@ def export(keypoint_set: Path, out: Path, overwrite: bool) -> None:
 @data.command()
 @_SET
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
-def info(keypoint_set: Path, as_json: bool) -> None:
+@click.option(
+    "--plot",
+    metavar="DIR|FILE",
+    type=click.Path(path_type=Path),
+    help="Draw how often each joint was found, how long it was missing, how much it trembles (.png, .pdf or .svg).",
+)
+def info(keypoint_set: Path, as_json: bool, plot: Path | None) -> None:
     """Describe a keypoint set: clips, splits, frames, how often joints were found, labels."""
     from pcan_pose.description import describe
     from pcan_pose.keypoints import read_set
 
     facts = describe(read_set(keypoint_set))
+    picture = None if plot is None else _plot_quality(keypoint_set, plot)
     if as_json:
         click.echo(json.dumps(facts, indent=1, ensure_ascii=False))
     else:
         _print_info(str(keypoint_set), facts)
+    if picture is not None:
+        click.echo(f"picture: {picture}", err=as_json)
 
 
 @data.command()
@@ -214,6 +225,21 @@ def _taxonomy(name: str | None) -> "Taxonomy | None":
     return Taxonomy.from_yaml(name)
 
 
+def _plot_quality(keypoint_set: Path, where: Path) -> Path:
+    """Return the path of the picture of a set's keypoint quality; `where` is a file by its suffix, else a folder."""
+    from pcan_pose.errors import DataError
+    from pcan_pose.keypoints import read_set, shard_paths
+    from pcan_pose.report.keypoint_quality import measure
+    from pcan_pose.report.keypoint_quality_plot import plot_keypoint_quality
+
+    path = where if where.suffix.lower() in _PICTURES else where / "keypoint_quality.png"
+    try:
+        quality = measure(read_set(shard) for shard in shard_paths(keypoint_set))
+        return plot_keypoint_quality(path, quality, f"Keypoints of {keypoint_set.resolve().name}")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror or error}).") from error
+
+
 def _print_info(where: str, facts: dict[str, Any]) -> None:
     import sys
 
@@ -261,3 +287,4 @@ def _counted(counts: dict[str, float], form: str) -> str:
 
 
 data.add_command(simulate)
+data.add_command(import_scores)

@@ -1,4 +1,4 @@
-"""The command `evaluate`: score files in, the table of metrics, fused scores and pictures out."""
+"""The command `evaluate`: score files in, the table of metrics, fused scores, pictures and a submission out."""
 
 import sys
 from collections.abc import Sequence
@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
-    from pcan_pose.metrics import Metrics
+    from pcan_pose.fusion_settings import FusionSettings
     from pcan_pose.scores import ScoreSet
-    from pcan_pose.taxonomy import Taxonomy
 
 _PLAIN_WIDTH = 120
+_FILE = click.Path(path_type=Path)
 
 
 def _parse_weights(context: click.Context, option: click.Parameter, text: str | None) -> list[float] | None:
@@ -25,7 +26,7 @@ def _parse_weights(context: click.Context, option: click.Parameter, text: str | 
 
 
 @click.command()
-@click.argument("scores", metavar="SCORES...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("scores", metavar="SCORES...", nargs=-1, required=True, type=_FILE)
 @click.option("--weights", metavar="W,W,...", callback=_parse_weights, help="One weight a file.  [default: all equal]")
 @click.option(
     "--space",
@@ -35,11 +36,22 @@ def _parse_weights(context: click.Context, option: click.Parameter, text: str | 
     help="What the fusion averages.",
 )
 @click.option(
+    "--fit",
+    metavar="FILE",
+    multiple=True,
+    type=_FILE,
+    help="Fit weights and temperatures on this validation score file; once for each of SCORES, in their order.",
+)
+@click.option("--fit-body-weight", is_flag=True, help="With --fit: fit --body-weight too.")
+@click.option("--allow-same-clips", is_flag=True, help="With --fit: allow clips that are measured as well.")
+@click.option("--save-fusion", metavar="FILE", type=_FILE, help="With --fit: write what was fitted as JSON.")
+@click.option("--fusion", metavar="FILE", type=_FILE, help="Fuse as a file of --save-fusion says.")
+@click.option(
     "--missing",
     type=click.Choice(["error", "intersect"]),
     default="error",
     show_default=True,
-    help="What to do with clips that a file lacks: stop, or use the clips that all files have.",
+    help="What to do with clips that a file lacks: stop, or use the clips that all files have and name the others.",
 )
 @click.option(
     "--body-weight",
@@ -50,189 +62,235 @@ def _parse_weights(context: click.Context, option: click.Parameter, text: str | 
     help="Add a row in which p(action) is multiplied by p(its body part) to the power W; 0 adds none.",
 )
 @click.option("--joint", is_flag=True, help="The same as --body-weight 1.")
-@click.option(
-    "--subset",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Use these clips only: a text file with one clip id a line.",
-)
+@click.option("--subset", metavar="FILE", type=_FILE, help="Use these clips only: a text file with one clip id a line.")
 @click.option("--drop-unlabelled", is_flag=True, help="Measure the labelled clips only; otherwise others are an error.")
-@click.option("--per-class", is_flag=True, help="Also print precision, recall and F1 of each class, for the last row.")
-@click.option("--json", "json_file", metavar="FILE", help="Write all numbers as JSON; - prints them instead of tables.")
-@click.option("--plots", metavar="DIR", type=click.Path(path_type=Path), help="Draw the last row's pictures there.")
 @click.option(
-    "--out", metavar="FILE", type=click.Path(path_type=Path), help="Write the last row's scores to this file."
+    "--bootstrap",
+    metavar="N",
+    default=1000,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Resamples of the clips for the 95 % intervals; 0 gives none.",
+)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of the resamples.")
+@click.option(
+    "--compare", metavar="FILE", type=_FILE, help="Test the last row against this score file, on the same clips."
+)
+@click.option("--per-class", is_flag=True, help="Also print precision, recall and F1 of each class, for the last row.")
+@click.option(
+    "--confusion", metavar="FILE.csv", type=_FILE, help="Write the last row's confusion of both levels as a table."
+)
+@click.option("--json", "json_file", metavar="FILE", help="Write all numbers as JSON; - prints them instead of tables.")
+@click.option("--plots", metavar="DIR", type=_FILE, help="Draw the last row's pictures there.")
+@click.option("--out", metavar="FILE", type=_FILE, help="Write the last row's scores to this file.")
+@click.option(
+    "--submission", metavar="FILE.zip", type=_FILE, help="Write the last row as MA-52's challenge on Codabench asks."
+)
+@click.option(
+    "--clip-list",
+    metavar="FILE",
+    type=_FILE,
+    help="With --submission: the annotation list of the clips asked for.  [default: MA-52's test split]",
 )
 def evaluate(
     scores: tuple[Path, ...],
     weights: list[float] | None,
     space: Any,
+    fit: tuple[Path, ...],
+    fit_body_weight: bool,
+    allow_same_clips: bool,
+    save_fusion: Path | None,
+    fusion: Path | None,
     missing: Any,
     body_weight: float,
     joint: bool,
     subset: Path | None,
     drop_unlabelled: bool,
+    bootstrap: int,
+    seed: int,
+    compare: Path | None,
     per_class: bool,
+    confusion: Path | None,
     json_file: str | None,
     plots: Path | None,
     out: Path | None,
+    submission: Path | None,
+    clip_list: Path | None,
 ) -> None:
     """Measure score files, each alone and all of them fused.
 
     The table shows top-1, top-5, macro and micro F1 of body parts and actions, and the mean of the four F1, in per
-    cent. Files are joined by clip id. Scores without any label are fused and written to --out, and not measured.
+    cent, and their bootstrap intervals. Files are joined by clip id. Scores without any label are fused and written to
+    --out and --submission, and not measured.
 
     --body-weight fuses the two levels of the last row: several files are fused first, each level by itself, and the
     actions then weighed by the fused body parts.
+
+    --fit chooses a weight and a temperature for each file and level, by the least negative log-likelihood on
+    validation files of the same models: evaluate pose_test.parquet rgb_test.parquet --fit pose_val.parquet
+    --fit rgb_val.parquet.
     """
     from rich.console import Console
 
-    from pcan_pose.commands.evaluate_tables import print_classes, print_table, to_json
-    from pcan_pose.fusion import fuse, joint_probability
+    from pcan_pose.commands import evaluate_tables as tables
+    from pcan_pose.commands.evaluate_files import write_files
+    from pcan_pose.commands.evaluate_inputs import keep_subset, read_all
+    from pcan_pose.commands.evaluate_measures import compare_with, measure, measure_intervals
     from pcan_pose.scores import write_scores
 
-    _check_usage(scores, weights, out)
-    if joint and body_weight:
-        raise click.UsageError("--joint is --body-weight 1: give one of them.")
+    _check_usage(click.get_current_context(), scores)
     names = [str(path) for path in scores]
-    sets = _read_all(scores)
+    sets = read_all(scores)
     if subset is not None:
-        sets = _keep_subset(sets, names, subset, missing)
-    rows = list(zip(names, sets, strict=True))
-    if len(sets) > 1:
-        rows.append(("fused", fuse(sets, weights, space=space, missing=missing, names=names)))
-    if joint or body_weight:
-        label, last = rows[-1]
-        name = "joint" if joint else f"body weight {body_weight:g}"
-        rows.append((f"{label}, {name}", joint_probability(last, 1.0 if joint else body_weight)))
-
+        sets = keep_subset(sets, names, subset, missing)
+    settings = _settings(click.get_current_context(), sets, names)
+    body_weight = 1.0 if joint else body_weight or settings.body_weight
+    rows, left_out = _rows(sets, names, settings, missing, fitted=bool(fit or fusion))
     label, last = rows[-1]
+    if body_weight:
+        from pcan_pose.fusion import joint_probability
+
+        label = f"{label}, {'joint' if joint else f'body weight {body_weight:.4g}'}"
+        last = joint_probability(last, body_weight)
+        rows.append((label, last))
+
     unlabelled = not (last.labels >= 0).any()
-    if unlabelled and out is not None and not (json_file or plots or per_class):
-        write_scores(out, last)
-        click.echo(f"wrote {out} ({len(last):,} clips); none has a label, so nothing was measured.")
+    if unlabelled and (out or submission) and not (json_file or plots or per_class or confusion or compare):
+        if out is not None:
+            write_scores(out, last)
+            click.echo(f"wrote {out} ({len(last):,} clips); none has a label, so nothing was measured.")
+        if submission is not None:
+            _submit(submission, last, clip_list)
+            click.echo(f"wrote {submission} ({len(last):,} clips); none has a label, so nothing was measured.")
+        if save_fusion is not None:
+            click.echo(f"wrote {_save(save_fusion, settings)}")
         return
-    results = _measure(rows, drop_unlabelled)
+    results = measure(rows, drop_unlabelled)
+    intervals = measure_intervals(rows, bootstrap, seed)
+    comparison = None
+    if compare is not None:
+        comparison = compare_with(
+            compare,
+            rows[-1],
+            missing=missing,
+            drop_unlabelled=drop_unlabelled,
+            resamples=bootstrap,
+            seed=seed,
+        )
     console = Console(file=sys.stdout)
     if not console.is_terminal:
         console = Console(file=sys.stdout, width=_PLAIN_WIDTH)
-    report = to_json(rows, results, last.taxonomy)
+    report = tables.to_json(
+        rows, results, last.taxonomy, intervals=intervals, settings=settings, left_out=left_out, comparison=comparison
+    )
     if json_file == "-":
         click.echo(report)
     else:
-        print_table(console, [name for name, _ in rows], results, last.taxonomy)
+        row_names = [name for name, _ in rows]
+        tables.print_table(console, row_names, results, last.taxonomy)
+        if intervals:
+            tables.print_intervals(console, row_names, intervals, bootstrap)
+        if settings.fitted:
+            tables.print_fusion(console, settings, names)
+        if comparison is not None:
+            tables.print_comparison(console, [label, str(compare)], *comparison)
         if per_class:
-            print_classes(console, label, results[-1], last.taxonomy)
-    written = _write_files(json_file, report, plots, results[-1], last.taxonomy, label)
+            tables.print_classes(console, label, results[-1], last.taxonomy)
+    written = write_files(json_file, report, plots, confusion, results[-1], last.taxonomy, label)
     if out is not None:
         written.append(write_scores(out, last))
+    if submission is not None:
+        written.append(_submit(submission, last, clip_list))
+    if save_fusion is not None:
+        written.append(_save(save_fusion, settings))
     for path in written:
         click.echo(f"wrote {path}", err=json_file == "-")
 
 
-def _check_usage(scores: Sequence[Path], weights: list[float] | None, out: Path | None) -> None:
-    resolved = [path.resolve() for path in scores]
-    twice = sorted({str(path) for path, full in zip(scores, resolved, strict=True) if resolved.count(full) > 1})
+def _check_usage(context: click.Context, scores: Sequence[Path]) -> None:
+    given = context.params
+    resolved = [path.resolve() for path in (*scores, *given["fit"])]
+    files = [*scores, *given["fit"]]
+    twice = sorted({str(path) for path, full in zip(files, resolved, strict=True) if resolved.count(full) > 1})
     if twice:
         raise click.UsageError(f"given twice: {', '.join(twice)}.")
+    out, weights, fit = given["out"], given["weights"], given["fit"]
     if weights is not None and len(weights) != len(scores):
         raise click.UsageError(f"{len(weights)} weights for {len(scores)} score files: give one each, as in 1,0.5.")
+    if fit and len(fit) != len(scores):
+        raise click.UsageError(f"{len(fit)} files to fit on for {len(scores)} score files: give --fit once for each.")
     if out is not None and out.resolve() in resolved:
         raise click.UsageError(f"--out {out} is one of the score files read; name another file.")
+    if given["joint"] and given["body_weight"]:
+        raise click.UsageError("--joint is --body-weight 1: give one of them.")
+    exclusive = [f"--{name}" for name in ("weights", "fit", "fusion") if given[name]]
+    if len(exclusive) > 1:
+        raise click.UsageError(f"{' and '.join(exclusive)} both say how to fuse: give one of them.")
+    if given["fusion"] and context.get_parameter_source("space") is not ParameterSource.DEFAULT:
+        raise click.UsageError("--fusion holds the space to average in: leave --space out.")
+    if given["fit_body_weight"] and (given["joint"] or given["body_weight"]):
+        raise click.UsageError("--fit-body-weight chooses the body parts' weight: leave --joint and --body-weight out.")
+    for name in ("fit_body_weight", "allow_same_clips", "save_fusion"):
+        if given[name] and not fit:
+            raise click.UsageError(f"--{name.replace('_', '-')} belongs to --fit.")
+    if given["clip_list"] and not given["submission"]:
+        raise click.UsageError("--clip-list belongs to --submission.")
+    for name, suffix in (("submission", ".zip"), ("confusion", ".csv")):
+        if given[name] is not None and given[name].suffix.lower() != suffix:
+            raise click.UsageError(f"--{name} {given[name]}: name a {suffix} file.")
+    if given["compare"] and given["bootstrap"] < 2:
+        raise click.UsageError("--compare needs resamples: give --bootstrap 2 or more.")
 
 
-def _read_all(paths: Sequence[Path]) -> "list[ScoreSet]":
-    """Return the score sets; the faults of all files raise at once."""
-    from pcan_pose.errors import ScoreError
-    from pcan_pose.scores import read_scores
+def _settings(context: click.Context, sets: "Sequence[ScoreSet]", names: Sequence[str]) -> "FusionSettings":
+    """Return how to fuse, from --fit, --fusion, or the weights."""
+    from pcan_pose.commands.evaluate_inputs import fit_settings
+    from pcan_pose.fusion import equal_settings
+    from pcan_pose.fusion_settings import read_settings
 
-    sets: list[ScoreSet] = []
-    faults: list[str] = []
-    for path in paths:
-        try:
-            sets.append(read_scores(path))
-        except ScoreError as error:
-            faults += error.faults
-    if faults:
-        raise ScoreError(*faults)
-    return sets
-
-
-def _keep_subset(sets: "Sequence[ScoreSet]", names: Sequence[str], file: Path, missing: str) -> "list[ScoreSet]":
-    """Return the sets cut to the ids of a file; ids that a set lacks are an error, or said with `intersect`."""
-    import numpy as np
-
-    from pcan_pose.errors import DataError, ScoreError
-    from pcan_pose.scores import first_names
-
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file}: cannot be read as a text file ({error}).") from error
-    ids = dict.fromkeys(line.strip() for line in lines if line.strip())
-    if not ids:
-        raise DataError(f"{file}: holds no clip id; write one a line.")
-    kept: list[ScoreSet] = []
-    faults: list[str] = []
-    for scores, name in zip(sets, names, strict=True):
-        rows = [row for row, clip_id in enumerate(scores.clip_ids) if clip_id in ids]
-        if len(rows) < len(ids):
-            lacking = list(ids.keys() - set(scores.clip_ids))
-            fault = f"{name}: lacks {len(lacking)} of the {len(ids)} clips of {file} ({first_names(sorted(lacking))})."
-            if missing == "error" or not rows:
-                faults.append(fault)
-            else:
-                click.echo(fault, err=True)
-        kept.append(scores.select(np.asarray(rows, np.int64)))
-    if faults:
-        raise ScoreError(*faults)
-    return kept
+    given = context.params
+    if given["fit"]:
+        return fit_settings(
+            given["fit"],
+            sets,
+            names,
+            space=given["space"],
+            missing=given["missing"],
+            body_weight=given["fit_body_weight"],
+            allow_same_clips=given["allow_same_clips"],
+        )
+    if given["fusion"] is None:
+        return equal_settings(len(sets), given["weights"], given["space"])
+    settings = read_settings(given["fusion"])
+    settings.check(sets, names)
+    if settings.body_weight and (given["joint"] or given["body_weight"]):
+        raise click.UsageError(f"{given['fusion']} holds the body parts' weight: leave --joint and --body-weight out.")
+    return settings
 
 
-def _measure(rows: "Sequence[tuple[str, ScoreSet]]", drop_unlabelled: bool) -> "list[Metrics]":
-    """Return the metrics of each row; the faults of all rows raise at once, each with the row's name."""
-    from pcan_pose import metrics
-    from pcan_pose.errors import ScoreError
+def _rows(
+    sets: "Sequence[ScoreSet]", names: Sequence[str], settings: "FusionSettings", missing: Any, *, fitted: bool
+) -> "tuple[list[tuple[str, ScoreSet]], dict[str, list[str]]]":
+    """Return each file's scores and the fused ones by name, and the clips that each file has in vain."""
+    from pcan_pose.alignment import align
+    from pcan_pose.fusion import fuse_aligned
 
-    results: list[Metrics] = []
-    faults: list[str] = []
-    for name, row in rows:
-        try:
-            results.append(
-                metrics.evaluate(
-                    row.action_logits,
-                    row.body_logits,
-                    row.labels,
-                    row.taxonomy,
-                    drop_unlabelled=drop_unlabelled,
-                    clip_ids=row.clip_ids,
-                )
-            )
-        except ScoreError as error:
-            faults += [f"{name}: {fault}" for fault in error.faults]
-    if faults:
-        raise ScoreError(*faults)
-    return results
+    rows = list(zip(names, sets, strict=True))
+    if len(sets) == 1 and not fitted:
+        return rows, {}
+    aligned = align(sets, missing=missing, names=names)
+    rows.append(("fused" if len(sets) > 1 else "fitted", fuse_aligned(aligned, settings)))
+    return rows, {name: list(ids) for name, ids in zip(names, aligned.left_out, strict=True) if ids}
 
 
-def _write_files(
-    json_file: str | None, report: str, plots: Path | None, result: "Metrics", taxonomy: "Taxonomy", title: str
-) -> list[Path]:
-    from pcan_pose.atomic import atomic_write
-    from pcan_pose.errors import DataError
+def _submit(path: Path, scores: "ScoreSet", clip_list: Path | None) -> Path:
+    from pcan_pose.clip_list import read_clip_list
+    from pcan_pose.submission import write_submission
 
-    written: list[Path] = []
-    place = json_file
-    try:
-        if json_file is not None and json_file != "-":
-            with atomic_write(json_file) as temporary:
-                temporary.write_text(report + "\n", encoding="utf-8")
-            written.append(Path(json_file))
-        if plots is not None:
-            from pcan_pose.report import plot_evaluation
+    return write_submission(path, scores, read_clip_list(clip_list).videos if clip_list else None)
 
-            place = str(plots)
-            written += plot_evaluation(plots, result, taxonomy, title)
-    except OSError as error:
-        raise DataError(f"{place}: cannot be written ({error.strerror or error}).") from error
-    return written
+
+def _save(path: Path, settings: "FusionSettings") -> Path:
+    from pcan_pose.fusion_settings import write_settings
+
+    return write_settings(path, settings)

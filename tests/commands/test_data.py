@@ -148,6 +148,27 @@ def test_info_as_json(keypoint_set: Path) -> None:
     assert (facts["clips"], facts["splits"]["old"]["subjects"]) == (20, 5)
 
 
+def test_info_draws_how_good_the_keypoints_are(tmp_path: Path, keypoint_set: Path) -> None:
+    in_folder = tmp_path / "plots" / "keypoint_quality.png"
+    text = output("info", keypoint_set, "--plot", tmp_path / "plots")
+    assert text.endswith(f"picture: {in_folder}\n") and "clips" in text
+    assert in_folder.read_bytes()[:4] == b"\x89PNG"
+    result = run("info", keypoint_set, "--json", "--plot", tmp_path / "own.svg")
+    assert json.loads(result.stdout)["clips"] == 20
+    assert result.stderr == f"picture: {tmp_path / 'own.svg'}\n"
+    assert "<svg" in (tmp_path / "own.svg").read_text(encoding="utf-8")
+
+
+def test_info_that_cannot_draw(tmp_path: Path, keypoint_set: Path) -> None:
+    (tmp_path / "file").touch()
+    assert faults("info", keypoint_set, "--plot", tmp_path / "file") == [
+        f"{tmp_path / 'file' / 'keypoint_quality.png'}: cannot be written (File exists)."
+    ]
+    write_set(tmp_path / "empty", small_set())
+    nothing = "the set holds no frame; there is nothing to measure."
+    assert faults("info", tmp_path / "empty", "--plot", tmp_path) == [nothing]
+
+
 def test_info_of_a_set_without_anything(tmp_path: Path) -> None:
     write_set(tmp_path / "set", small_set(taxonomy=None))
     assert "│ joints found    │ -" in output("info", tmp_path / "set")
@@ -249,7 +270,7 @@ def test_options_of_the_other_kind_of_split(
 
 
 def test_the_commands() -> None:
-    assert sorted(data.commands) == ["export", "import", "info", "simulate", "split", "validate"]
+    assert sorted(data.commands) == ["export", "import", "import-scores", "info", "simulate", "split", "validate"]
 
 
 def test_help_imports_nothing_heavy() -> None:
