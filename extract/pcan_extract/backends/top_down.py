@@ -60,7 +60,14 @@ class TopDown(ABC):
             boxes = self.find_people(batch)
             found = self.find_joints(batch, boxes)
             poses += [FramePoses(*joints, box) for joints, box in zip(found, boxes, strict=True)]
-        return follow(poses, persons=self._persons, joints=self._joints, width=size[0], height=size[1])
+        return follow(
+            poses,
+            persons=self._persons,
+            joints=self._joints,
+            width=size[0],
+            height=size[1],
+            patience=max(1, round(info.fps)),
+        )
 
 
 def whole_picture(frames: Sequence[Frame]) -> list[Floats]:
