@@ -43,7 +43,7 @@ def test_printed_whole_it_reads_back_equal(tmp_path: Path) -> None:
     assert isinstance(config.encoder, STGCNPlusPlusConfig)
     (tmp_path / "whole.yaml").write_text(to_yaml(config), encoding="utf-8")
     assert load_config(tmp_path / "whole.yaml") == config
-    keys = [key for key, *_ in describe_keys() if not key.startswith("encoder.")]
+    keys = [key for key, *_ in describe_keys() if not key.startswith(("encoder.", "data.rgb."))]
     printed = to_yaml(config)
     assert all(f"{key.rsplit('.', 1)[-1]}:" in printed for key in keys)
 

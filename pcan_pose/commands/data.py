@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pcan_pose.commands.data_crops import crops
 from pcan_pose.commands.import_scores import import_scores
 from pcan_pose.commands.simulate import simulate
 
@@ -288,3 +289,4 @@ def _counted(counts: dict[str, float], form: str) -> str:
 
 data.add_command(simulate)
 data.add_command(import_scores)
+data.add_command(crops)

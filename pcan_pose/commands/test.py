@@ -1,6 +1,7 @@
 """The command `test`: a run in, a score file out."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,6 +12,9 @@ import click
 @click.option("--out", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Score file (Parquet).")
 @click.option("--data", metavar="SET", type=click.Path(path_type=Path), help="Another keypoint set than the run's.")
 @click.option(
+    "--branch", type=click.Choice(["pose", "rgb"]), help="Score with one branch of a run of two, without the other."
+)
+@click.option(
     "--copies",
     default=0,
     show_default=True,
@@ -18,7 +22,7 @@ import click
     help="Average over the clip and this many copies, changed as in training.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-def test(run: Path, split: str, out: Path, data: Path | None, copies: int, device: str) -> None:
+def test(run: Path, split: str, out: Path, data: Path | None, branch: Any, copies: int, device: str) -> None:
     """Score the clips of a split with a trained run.
 
     RUN is a run folder. Labels, if the split has any, go into the score file beside the scores; 'pcan-pose evaluate'
@@ -27,6 +31,6 @@ def test(run: Path, split: str, out: Path, data: Path | None, copies: int, devic
     from pcan_pose.engine.test import test_run
     from pcan_pose.scores import write_scores
 
-    scores = test_run(run, split, data=data, copies=copies, device=device)
+    scores = test_run(run, split, data=data, branch=branch, copies=copies, device=device)
     write_scores(out, scores)
     click.echo(f"wrote {out} ({len(scores):,} clips of split {split!r})")

@@ -1,15 +1,20 @@
 """The configuration of a run."""
 
-from pcan_pose.config.data import AugmentConfig, Centre, DataConfig, Stream
+from pcan_pose.config.data import AugmentConfig, Centre, DataConfig, RGBAugmentConfig, RGBConfig, Stream
 from pcan_pose.config.encoder import (
     CommitteeConfig,
     CTRGCNConfig,
+    EfficientNetConfig,
     EncoderConfig,
+    ExchangeConfig,
     MemberConfig,
     PoseEncoderConfig,
+    RGBEncoderConfig,
     SingleEncoderConfig,
     STGCNConfig,
     STGCNPlusPlusConfig,
+    TwoBranchConfig,
+    VideoTransformerConfig,
 )
 from pcan_pose.config.files import find_config, load_config, parse_config, to_yaml
 from pcan_pose.config.head import PUBLISHED_CALIBRATION, PUBLISHED_HEAD, CalibrationConfig, HeadConfig
@@ -22,6 +27,13 @@ __all__ = [
     "CalibrationConfig",
     "Centre",
     "CommitteeConfig",
+    "EfficientNetConfig",
+    "ExchangeConfig",
+    "RGBAugmentConfig",
+    "RGBConfig",
+    "RGBEncoderConfig",
+    "TwoBranchConfig",
+    "VideoTransformerConfig",
     "DataConfig",
     "EncoderConfig",
     "HeadConfig",

@@ -39,6 +39,39 @@ class AugmentConfig(Section):
         return self
 
 
+class RGBAugmentConfig(Section):
+    """Augmentations of training clips of pictures; every default leaves the clip as it is."""
+
+    scale: Range = Field(default=(1.0, 1.0), description="smallest and largest part of the crop's area that is cut out")
+    ratio: Range = Field(default=(1.0, 1.0), description="narrowest and widest of its shapes, width by height")
+    flip: float = Field(default=0.0, ge=0, le=1, description="probability that a clip is mirrored")
+    brightness: float = Field(default=0.0, ge=0, le=1, description="largest relative change, 0.4 for 0.6 to 1.4")
+    contrast: float = Field(default=0.0, ge=0, le=1, description="largest relative change towards or from mean grey")
+    saturation: float = Field(default=0.0, ge=0, le=1, description="largest relative change towards or from grey")
+    erasing: float = Field(default=0.0, ge=0, le=1, description="probability that a rectangle is grey in all frames")
+    erased: Range = Field(default=(0.02, 0.2), description="smallest and largest part of the area that is erased")
+
+    @model_validator(mode="after")
+    def _are_ranges(self) -> "RGBAugmentConfig":
+        for name, (low, high), most in (
+            ("scale", self.scale, 1),
+            ("ratio", self.ratio, 10),
+            ("erased", self.erased, 1),
+        ):
+            if not 0 < low <= high <= most:
+                raise ValueError(f"{name} must be two numbers with 0 < low <= high <= {most}, got {(low, high)}")
+        return self
+
+
+class RGBConfig(Section):
+    """The pictures of the clips, for the RGB branch."""
+
+    crops: Path = Field(description="crops of the clips, the folder that 'pcan-pose data crops' made")
+    frames: int = Field(default=8, ge=1, description="pictures taken of each clip, one of each of so many parts")
+    size: int = Field(default=224, ge=32, description="side of a picture that the network sees, pixels")
+    augment: RGBAugmentConfig = RGBAugmentConfig()
+
+
 class DataConfig(Section):
     """Which clips, and what of them the network sees."""
 
@@ -61,3 +94,4 @@ class DataConfig(Section):
     )
     face_camera: bool = Field(False, description="turn 3-D clips so that the shoulders lie along x on the average")
     augment: AugmentConfig = AugmentConfig()
+    rgb: RGBConfig | None = Field(default=None, description="the pictures, for encoders that see them")

@@ -1,6 +1,7 @@
 """Encoders and their sizes."""
 
-from typing import Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -68,10 +69,10 @@ SingleEncoderConfig = PoseEncoderConfig | STGCNPlusPlusConfig | CTRGCNConfig | S
 """What one network over skeletons can be, told apart by its type."""
 
 
-def pose_by_default(values: Any) -> Any:
+def pose_by_default(values: Any, key: str = "encoder") -> Any:
     """Return a section's values with the type of its encoder, which may be left out for the default one."""
-    if isinstance(values, dict) and isinstance(values.get("encoder"), dict):
-        return {**values, "encoder": {"type": "pose", **values["encoder"]}}
+    if isinstance(values, dict) and isinstance(values.get(key), dict):
+        return {**values, key: {"type": "pose", **values[key]}}
     return values
 
 
@@ -100,5 +101,72 @@ class CommitteeConfig(Section):
         return self
 
 
-EncoderConfig = SingleEncoderConfig | CommitteeConfig
+_Freeze = Annotated[bool, Field(description="train the head alone, on the features of the start")]
+_Checkpoint = Annotated[
+    bool, Field(description="compute activations again on the way back: less memory, a third more time")
+]
+
+
+class EfficientNetConfig(Section):
+    """EfficientNet-Lite0 on every picture, with temporal shift between them (Tan and Le 2019; Lin et al. 2019)."""
+
+    type: Literal["efficientnet-lite0"]
+    pretrained: bool = Field(default=True, description="start from ImageNet's weights, which the extra [rgb] installs")
+    fold: int = Field(default=8, ge=0, description="one channel in so many sees the next picture, and one the last")
+    freeze: _Freeze = False
+    checkpoint_gradients: _Checkpoint = False
+
+
+class VideoTransformerConfig(Section):
+    """A video model of Hugging Face's transformers: VideoMAE, V-JEPA 2, TimeSformer, ViViT."""
+
+    type: Literal["video-transformer"]
+    model: str = Field(description="a folder with config.json and model.safetensors, or an id on the hub")
+    pretrained: bool = Field(default=True, description="load the model's weights, or start from random ones")
+    freeze: _Freeze = False
+    checkpoint_gradients: _Checkpoint = False
+
+
+RGBEncoderConfig = EfficientNetConfig | VideoTransformerConfig
+"""What a network over pictures can be, told apart by its type."""
+
+
+class ExchangeConfig(Section):
+    """Cross-attention between the tokens of both branches."""
+
+    width: int = Field(default=128, ge=1, description="width of the attention, a multiple of the heads")
+    heads: int = Field(default=4, ge=1, description="attention heads")
+    dropout: float = Field(
+        default=0.2, ge=0, lt=1, description="probability in training that a message does not arrive, a clip"
+    )
+
+    @model_validator(mode="after")
+    def _divides(self) -> "ExchangeConfig":
+        if self.width % self.heads:
+            raise ValueError(f"width must be a multiple of heads ({self.heads}), got {self.width}")
+        return self
+
+
+class TwoBranchConfig(Section):
+    """A pose and an RGB encoder with a head each, trained in one run, that vote."""
+
+    type: Literal["two-branch"]
+    pose: SingleEncoderConfig = Field(default=PoseEncoderConfig(), discriminator="type")
+    rgb: RGBEncoderConfig = Field(discriminator="type")
+    pose_run: Path | None = Field(default=None, description="run whose pose encoder and head are the start")
+    rgb_run: Path | None = Field(default=None, description="run whose RGB encoder and head are the start")
+    rgb_rectification: float = Field(
+        default=5.0,
+        ge=0,
+        description="weight of the prototypes' similarity in the RGB branch; head.rectification in pose",
+    )
+    exchange: ExchangeConfig | None = Field(default=None, description="what passes between the branches; none if null")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pose_type(cls, values: Any) -> Any:
+        return pose_by_default(values, "pose")
+
+
+EncoderConfig = SingleEncoderConfig | CommitteeConfig | RGBEncoderConfig | TwoBranchConfig
 """What an encoder can be, told apart by its type."""

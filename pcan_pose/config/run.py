@@ -6,7 +6,15 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from pcan_pose.config.data import DataConfig
-from pcan_pose.config.encoder import CommitteeConfig, EncoderConfig, PoseEncoderConfig, pose_by_default
+from pcan_pose.config.encoder import (
+    CommitteeConfig,
+    EfficientNetConfig,
+    EncoderConfig,
+    PoseEncoderConfig,
+    TwoBranchConfig,
+    VideoTransformerConfig,
+    pose_by_default,
+)
 from pcan_pose.config.head import HeadConfig
 from pcan_pose.config.section import Section
 
@@ -20,6 +28,12 @@ class OptimConfig(Section):
     weight_decay: float = Field(default=5e-4, ge=0, description="weight decay")
     decay_all: bool = Field(default=False, description="decay norms, biases and learned adjacencies too")
     warmup_epochs: float = Field(default=5, ge=0, description="epochs over which the rate rises from 0")
+    layer_decay: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="the rate of an RGB encoder's layer is this times that of the next one towards the output",
+    )
     clip_norm: float | None = Field(default=None, gt=0, description="largest norm of the gradient; none is off")
 
 
@@ -58,6 +72,19 @@ class RunConfig(Section):
     @classmethod
     def _encoder_type(cls, values: Any) -> Any:
         return pose_by_default(values)
+
+    @model_validator(mode="after")
+    def _pictures(self) -> "RunConfig":
+        if not isinstance(self.encoder, EfficientNetConfig | VideoTransformerConfig | TwoBranchConfig):
+            return self
+        if self.data.rgb is None:
+            raise ValueError(
+                f"encoder {self.encoder.type!r} sees pictures; name their crops as data.rgb.crops ('pcan-pose data "
+                "crops' makes them)"
+            )
+        if self.head.embedding_pooling == "published":
+            raise ValueError("head.embedding_pooling 'published' is for skeletons alone; take 'mean'")
+        return self
 
     @model_validator(mode="after")
     def _members_see_what_there_is(self) -> "RunConfig":

@@ -17,7 +17,7 @@ def _describe(section: dict[str, Any], root: dict[str, Any], prefix: str) -> Ite
     for name, entry in section["properties"].items():
         # The sections of a list are described once, with N for their position.
         items = entry.get("items") or {}
-        branches = [entry, *entry.get("oneOf", []), items]
+        branches = [entry, *entry.get("oneOf", []), *entry.get("anyOf", []), items]
         references = [branch["$ref"].rsplit("/", 1)[-1] for branch in branches if "$ref" in branch]
         for reference in references:
             place = f"{name}.N" if "$ref" in items else name

@@ -21,7 +21,12 @@ class ClipSource(ABC):
         labels: int64 (N,), -1 where unknown.
         device: Where labels and batches live.
         stream: What of the clips the network sees, such as ``joint+bone`` or ``rgb``.
+
+    Attributes:
+        scoring_size: Clips that are scored at once.
     """
+
+    scoring_size = 256
 
     def __init__(self, clip_ids: Sequence[str], labels: Tensor, device: torch.device, stream: str) -> None:
         self.clip_ids = clip_ids

@@ -94,7 +94,7 @@ def embed_clips(
     taxonomy: Taxonomy,
     *,
     model: str,
-    batch_size: int = 256,
+    batch_size: int | None = None,
 ) -> tuple[ScoreSet, npt.NDArray[np.float32]]:
     """Return the scores of every clip and its embedding, float32 (N, D), in one pass over the clips.
 
@@ -103,7 +103,7 @@ def embed_clips(
         clips: N clips.
         taxonomy: The action tree.
         model: Name to store with the scores.
-        batch_size: Clips in one batch.
+        batch_size: Clips in one batch; None leaves it to the source.
     """
     batches: list[Tensor] = []
 

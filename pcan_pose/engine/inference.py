@@ -20,7 +20,7 @@ def score_clips(
     *,
     model: str,
     copies: int = 0,
-    batch_size: int = 256,
+    batch_size: int | None = None,
 ) -> ScoreSet:
     """Return the scores of every clip, frames taken at even distances.
 
@@ -34,9 +34,10 @@ def score_clips(
         taxonomy: The action tree.
         model: Name to store with the scores.
         copies: Changed copies of each clip, at least 0.
-        batch_size: Clips in one batch.
+        batch_size: Clips in one batch; None leaves it to the source.
     """
     recognizer.eval()
+    batch_size = batch_size or clips.scoring_size
     action_logits, body_logits = [], []
     for start in range(0, len(clips), batch_size):
         batch = torch.arange(start, min(start + batch_size, len(clips)), device=clips.device)

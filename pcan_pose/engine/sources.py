@@ -5,10 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pcan_pose.config import RunConfig
+from pcan_pose.config import EfficientNetConfig, RunConfig, TwoBranchConfig, VideoTransformerConfig
+from pcan_pose.data.both_source import BothSource
 from pcan_pose.data.dataset import class_counts
 from pcan_pose.data.pose_source import PoseSource
+from pcan_pose.data.rgb.augment import RGBAugment
+from pcan_pose.data.rgb.dataset import RGBDataset
+from pcan_pose.data.rgb.source import RGBSource
 from pcan_pose.data.source import ClipSource
+from pcan_pose.engine.branches import Branch
 from pcan_pose.errors import ConfigError, DataError
 from pcan_pose.keypoints import Header, KeypointSet, read_set
 from pcan_pose.taxonomy import Taxonomy
@@ -72,10 +77,42 @@ def load_data(config: RunConfig, device: torch.device) -> TrainingData:
     return TrainingData(make_source(training, config, device), val, taxonomy, keypoint_set.header)
 
 
-def make_source(keypoint_set: KeypointSet, config: RunConfig, device: torch.device | str) -> ClipSource:
+def make_source(
+    keypoint_set: KeypointSet, config: RunConfig, device: torch.device | str, branch: Branch | None = None
+) -> ClipSource:
     """Return a set's clips as the run's encoder takes them.
+
+    Args:
+        keypoint_set: The clips.
+        config: The run.
+        device: Where the batches live.
+        branch: Which branch of two will take them; None for all that the run has.
 
     Raises:
         DataError: If clips cannot be used.
     """
-    return PoseSource.from_set(keypoint_set, config.data, device)
+    match config.encoder:
+        case EfficientNetConfig() | VideoTransformerConfig():
+            return _pictures(keypoint_set, config, device)
+        case TwoBranchConfig() if branch == "rgb":
+            return _pictures(keypoint_set, config, device)
+        case TwoBranchConfig() if branch is None:
+            return BothSource(
+                PoseSource.from_set(keypoint_set, config.data, device), _pictures(keypoint_set, config, device)
+            )
+        case _:
+            return PoseSource.from_set(keypoint_set, config.data, device)
+
+
+def _pictures(keypoint_set: KeypointSet, config: RunConfig, device: torch.device | str) -> RGBSource:
+    rgb = config.data.rgb
+    if rgb is None:
+        raise ConfigError("data.rgb is missing; name the crops as data.rgb.crops.")
+    return RGBSource(
+        RGBDataset(rgb.crops, keypoint_set.clip_ids),
+        torch.from_numpy(keypoint_set.labels),
+        torch.device(device),
+        frames=rgb.frames,
+        size=rgb.size,
+        augment=RGBAugment(**rgb.augment.model_dump()),
+    )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pcan_pose.config import RunConfig
+from pcan_pose.engine.branches import Branch, one_branch
 from pcan_pose.engine.checkpoint import load_checkpoint
 from pcan_pose.engine.distributed import pick_device
 from pcan_pose.engine.inference import score_clips
@@ -16,21 +17,33 @@ from pcan_pose.scores import ScoreSet
 from pcan_pose.taxonomy import Taxonomy
 
 
-def test_run(run: Path, split: str, *, data: Path | None = None, copies: int = 0, device: str = "auto") -> ScoreSet:
+def test_run(
+    run: Path,
+    split: str,
+    *,
+    data: Path | None = None,
+    branch: Branch | None = None,
+    copies: int = 0,
+    device: str = "auto",
+) -> ScoreSet:
     """Return the scores of a trained run on a split.
 
     Args:
         run: The run folder.
         split: Name of the split.
         data: Keypoint set; None takes the run's own.
+        branch: Which branch of a run of two to test alone; None for all that the run has.
         copies: Changed copies of each clip to average over, see `score_clips`.
         device: auto, cpu, cuda or cuda:N.
 
     Raises:
         CheckpointError: If the run or its checkpoint cannot be used.
         DataError: If the set has another layout or taxonomy, or no such split.
+        ConfigError: If a branch is asked for and the run has one only.
     """
     config, recognizer, taxonomy, state = load_run(run, device)
+    if branch is not None:
+        recognizer = one_branch(recognizer, branch)
     path = data or config.data.path
     keypoint_set = read_set(path)
     header = keypoint_set.header
@@ -47,7 +60,7 @@ def test_run(run: Path, split: str, *, data: Path | None = None, copies: int = 0
         )
     if faults:
         raise DataError(*faults)
-    clips = make_source(keypoint_set.select(keypoint_set.in_split(split)), config, pick_device(device))
+    clips = make_source(keypoint_set.select(keypoint_set.in_split(split)), config, pick_device(device), branch)
     return score_clips(recognizer, clips, taxonomy, model=config.name, copies=copies)
 
 
@@ -61,7 +74,9 @@ def load_run(run: Path, device: str = "auto") -> tuple[RunConfig, Recognizer, Ta
     config = folder.config()
     state = load_checkpoint(folder.checkpoint)
     taxonomy = Taxonomy.from_json(str(state["taxonomy"]))
-    recognizer = build_network(config, taxonomy, layout=str(state["layout"]), dims=int(str(state["dims"])))
+    recognizer = build_network(
+        config, taxonomy, layout=str(state["layout"]), dims=int(str(state["dims"])), trained=state.get("rgb", {})
+    )
     try:
         recognizer.load_state_dict(state["model"])
     except RuntimeError as error:

@@ -19,16 +19,19 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
-from pcan_pose.config import OptimConfig, RunConfig
+from pcan_pose.config import RunConfig, TwoBranchConfig
 from pcan_pose.data.source import ClipSource
+from pcan_pose.engine.branches import start_from_runs
 from pcan_pose.engine.checkpoint import load_checkpoint, save_checkpoint
 from pcan_pose.engine.distributed import Processes, gather, processes, use_global_batch_norm
 from pcan_pose.engine.inference import score_clips
 from pcan_pose.engine.network import build_network
+from pcan_pose.engine.optimizer import build_optimizer
 from pcan_pose.engine.run_folder import RunFolder
 from pcan_pose.engine.sources import TrainingData, load_data
 from pcan_pose.errors import CheckpointError, DataError
 from pcan_pose.metrics import evaluate
+from pcan_pose.models.build import describe_rgb
 from pcan_pose.models.recognizer import Recognizer, TrainingStep
 
 log = logging.getLogger(__name__)
@@ -112,6 +115,8 @@ class Trainer:
         train = self.config.train
         if self.folder is not None and self.folder.checkpoint.is_file():
             self.load(load_checkpoint(self.folder.checkpoint))
+        elif isinstance(self.config.encoder, TwoBranchConfig):
+            start_from_runs(self.recognizer, self.config.encoder, self.data.taxonomy)
         writes = self.folder is not None and self.mine.is_first
         if writes and self.folder is not None:
             self.folder.start(self.epoch)
@@ -184,6 +189,7 @@ class Trainer:
             "taxonomy": self.data.taxonomy.to_json(),
             "layout": self.data.header.layout,
             "dims": self.data.header.dims,
+            "rgb": describe_rgb(self.result),
             "model": self.result.state_dict(),
             "training_model": self.recognizer.state_dict(),
             "averaged": self.averaged.state_dict(),
@@ -211,25 +217,6 @@ class Trainer:
                 f"the checkpoint does not fit the configuration: {str(error).splitlines()[0]}"
             ) from error
         self.epoch = int(state["epoch"])  # type: ignore[call-overload]
-
-
-def build_optimizer(model: nn.Module, config: OptimConfig, *, fused: bool = False) -> torch.optim.Optimizer:
-    """Return the optimiser; weight decay is for all weights, or not for norms, biases and learned adjacencies."""
-    named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
-    decayed = [
-        p
-        for name, p in named
-        if config.decay_all or (p.ndim > 1 and not name.endswith(("adjacency", "subsets", "importance")))
-    ]
-    chosen = set(decayed)
-    groups = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": [p for _, p in named if p not in chosen], "weight_decay": 0.0},
-    ]
-    if config.type == "sgd":
-        nesterov = config.momentum > 0
-        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov, fused=fused or None)
-    return torch.optim.AdamW(groups, lr=config.lr, fused=fused or None)
 
 
 def _rate(step: int, warmup: float, total: int) -> float:

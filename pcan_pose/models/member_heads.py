@@ -32,12 +32,12 @@ class MemberHeads(nn.Module):
     @property
     def prototypes(self) -> Tensor:
         """The members' action prototypes side by side, (K_a, D)."""
-        return torch.cat([head.prototypes for head in self._members], dim=1)
+        return torch.cat([head.prototypes for head in self.members], dim=1)
 
     @property
     def seen(self) -> Tensor:
         """Whether every member's prototype of an action was ever updated, bool (K_a,)."""
-        return torch.stack([head.seen for head in self._members]).all(0)
+        return torch.stack([head.seen for head in self.members]).all(0)
 
     def forward(self, features: Tensor) -> Prediction:
         """Return the vote of the members' rectified predictions, their embeddings side by side.
@@ -69,11 +69,12 @@ class MemberHeads(nn.Module):
         return {name: each.sum() if name == "loss" else each.mean() for name, each in named.items()}
 
     @property
-    def _members(self) -> list[TreeHead]:
+    def members(self) -> list[TreeHead]:
+        """The heads, in order."""
         return [head for head in self.heads if isinstance(head, TreeHead)]
 
     def _shares(self, features: Tensor) -> list[tuple[TreeHead, Tensor]]:
-        return list(zip(self._members, torch.split(features, self._features, dim=1), strict=True))
+        return list(zip(self.members, torch.split(features, self._features, dim=1), strict=True))
 
 
 def _vote(logits: list[Tensor]) -> Tensor:

@@ -23,7 +23,7 @@ def masked_mean(features: Tensor, found: Tensor) -> Tensor:
         features: (N * M, C, T', V), after any striding over time.
         found: bool (N, M, T, V).
     """
-    features, mask = _by_clip(features, found)
+    features, mask = by_clip(features, found)
     # In bfloat16 the sum, and a count above 256, would be rounded.
     exact = torch.promote_types(features.dtype, torch.float32)
     total = (features * mask).sum((1, 3, 4), dtype=exact)  # (N, C)
@@ -43,7 +43,7 @@ def masked_peak(features: Tensor, found: Tensor) -> Tensor:
     Source:
         The published code of PCAN (AAAI 2025), which embeds this in training and the mean at inference.
     """
-    features, mask = _by_clip(features, found)
+    features, mask = by_clip(features, found)
     exact = torch.promote_types(features.dtype, torch.float32)
     counts = mask.sum(3, dtype=exact)  # (N, M, 1, V)
     means = (features * mask).sum(3, dtype=exact) / counts.clamp(min=1)  # (N, M, C, V)
@@ -61,7 +61,7 @@ def mean_and_peak(features: Tensor, found: Tensor) -> Tensor:
     return torch.stack([masked_mean(features, found), masked_peak(features, found)], 1)
 
 
-def _by_clip(features: Tensor, found: Tensor) -> tuple[Tensor, Tensor]:
+def by_clip(features: Tensor, found: Tensor) -> tuple[Tensor, Tensor]:
     """Return the features, (N, M, C, T', V), and where they count, (N, M, 1, T', V), zeros and ones."""
     clips, persons, _, joints = found.shape
     frames = features.shape[2]

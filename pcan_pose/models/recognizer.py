@@ -11,21 +11,26 @@ from torch import Tensor, nn
 from pcan_pose.models.encoder import Encoder
 from pcan_pose.models.member_heads import MemberHeads
 from pcan_pose.models.pooling import Pool, masked_mean, mean_and_peak
+from pcan_pose.models.rgb.encoder import RGBEncoder
 from pcan_pose.models.tree_head import Prediction, TreeHead
+from pcan_pose.models.two_branch import TwoBranch
 
 Gather = Callable[[Tensor], Tensor]
+AnyEncoder = Encoder | RGBEncoder | TwoBranch
 
 
 class Recognizer(nn.Module):
-    """Fused streams in, logits of both levels out; in training, the losses.
+    """Clips in, logits of both levels out; in training, the losses.
 
     Args:
-        encoder: Gives one feature a clip and says its width as ``out_features``.
-        head: The hierarchical head, or one for each member of a committee.
+        encoder: Gives one feature a clip, of skeletons, pictures or both, and says its width as ``out_features``.
+        head: The hierarchical head, or one for each member or branch.
         precision: Arithmetic of the encoder; the head is always in float32.
     """
 
-    def __init__(self, encoder: Encoder, head: TreeHead | MemberHeads, precision: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self, encoder: AnyEncoder, head: TreeHead | MemberHeads, precision: torch.dtype = torch.float32
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = head
@@ -39,7 +44,8 @@ class Recognizer(nn.Module):
             pool: Makes a clip's feature out of those of its frames and joints.
         """
         with torch.autocast(inputs[0].device.type, self.precision, enabled=self.precision != torch.float32):
-            features: Tensor = self.encoder(*inputs, pool)
+            # Only encoders over skeletons know another pooling than their own.
+            features: Tensor = self.encoder(*inputs) if pool is masked_mean else self.encoder(*inputs, pool)
         return features.float()
 
     def forward(self, *inputs: Tensor) -> Prediction:

@@ -15,9 +15,10 @@ from torch import nn
 from pcan_pose.config import OptimConfig, RunConfig
 from pcan_pose.engine.checkpoint import load_checkpoint, save_checkpoint
 from pcan_pose.engine.distributed import Processes
+from pcan_pose.engine.optimizer import build_optimizer
 from pcan_pose.engine.run_folder import read_metrics
 from pcan_pose.engine.sources import load_data
-from pcan_pose.engine.train import Trainer, build_optimizer, train
+from pcan_pose.engine.train import Trainer, train
 from pcan_pose.errors import CheckpointError, ConfigError, DataError, ScoreError
 from pcan_pose.keypoints import Header, KeypointSet, write_set
 

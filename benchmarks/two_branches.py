@@ -1,0 +1,140 @@
+"""Pose, RGB and both, on simulated clips and their videos, where each branch sees something the other does not.
+
+    python -m benchmarks.two_branches
+
+For each seed: simulates people, with a noisy pose estimator, and films them; cuts crops out of the videos; trains the
+pose branch, and the RGB branch from ImageNet's weights and, for as many epochs, from random ones; fits the fusion's
+weights on val and measures all on test. The person in the pictures is small, and the skeletons' joints are off by more
+than usual. Resumes where it was stopped, writes every number as JSON and prints the README's table.
+"""
+
+import json
+import subprocess
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import torch
+
+from benchmarks.measure import device_name
+from pcan_pose.alignment import align
+from pcan_pose.atomic import atomic_write
+from pcan_pose.config import load_config
+from pcan_pose.engine.distributed import pick_device
+from pcan_pose.engine.test import test_run
+from pcan_pose.engine.train import train
+from pcan_pose.fusion import fuse, fuse_aligned
+from pcan_pose.fusion_fit import fit_fusion
+from pcan_pose.metrics import evaluate
+from pcan_pose.scores import ScoreSet
+
+Numbers = dict[str, float]
+COLUMNS = {
+    "action top-1": "action_top1",
+    "action macro F1": "action_f1_macro",
+    "body top-1": "body_top1",
+    "F1 mean": "f1_mean",
+}
+PICTURES = "{{crops: {crops}, frames: 8, size: {size}, augment: {{scale: [0.7, 1.0], brightness: 0.3, contrast: 0.3}}}}"
+
+
+def main() -> None:
+    """Run what is missing and print the table."""
+    given = _options()
+    results: dict[str, Any] = (
+        json.loads(given.out.read_text()) if given.out.exists() else {"settings": _settings(given)}
+    )
+    if results["settings"] != _settings(given):
+        sys.exit(f"{given.out}: made with {results['settings']}, not {_settings(given)}; name another --out.")
+    for seed in range(given.seeds):
+        if str(seed) not in results:
+            results[str(seed)] = one_seed(given, seed)
+            given.out.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(given.out) as temporary:
+                temporary.write_text(json.dumps(results, indent=1) + "\n")
+    print(table([results[str(seed)] for seed in range(given.seeds)]))
+
+
+def one_seed(given: Namespace, seed: int) -> dict[str, Numbers]:
+    """Return the metrics of every row."""
+    work = given.work / str(seed)
+    data, videos, crops = work / "keypoints", work / "videos", work / "crops"
+    if not videos.is_dir():
+        _command(
+            "data", "simulate", "--out", str(data), "--clips", str(given.clips), "--seed", str(seed),
+            "--noise", str(given.noise), "--render", str(videos), "--render-height", str(given.height),
+            "--workers", str(given.workers),
+        )  # fmt: skip
+    _command(
+        "data", "crops", str(data), "--videos", str(videos), "--out", str(crops), "--size", str(given.size),
+        "--frames", "16", "--workers", str(given.workers),
+    )  # fmt: skip
+    where = [f"output={work}", f"data.path={data}", f"seed={seed}", f"train.device={given.device}", "train.threads=1"]
+    pictures = f"data.rgb={PICTURES.format(crops=crops, size=given.size)}"
+    rgb = [pictures, f"train.epochs={given.rgb_epochs}", "train.batch_size=16", "train.ema=0.99", "data.val_split=null"]
+    runs = {
+        "pose": train(load_config("demo", [*where, "name=pose", "data.val_split=null"]), resume=True),
+        "RGB": train(load_config("ma52_rgb", [*where, *rgb, "name=rgb"]), resume=True),
+        "RGB, random start": train(
+            load_config("ma52_rgb", [*where, *rgb, "name=rgb_random", "encoder.pretrained=false"]), resume=True
+        ),
+    }
+    scores = {
+        name: {split: test_run(run, split, device=given.device) for split in ("val", "test")}
+        for name, run in runs.items()
+    }
+    rows = {name: _measure(parts["test"]) for name, parts in scores.items()}
+    fitted = fit_fusion(align([scores["pose"]["val"], scores["RGB"]["val"]]))
+    tests = [scores["pose"]["test"], scores["RGB"]["test"]]
+    rows["pose + RGB, equal weights"] = _measure(fuse(tests))
+    rows["pose + RGB, weights fitted on val"] = _measure(fuse_aligned(align(tests), fitted))
+    return rows
+
+
+def table(seeds: list[dict[str, Numbers]]) -> str:
+    """Return the README's table: mean and standard deviation over the seeds, in per cent."""
+    lines = ["| row | " + " | ".join(COLUMNS) + " |", "| --- |" + " --- |" * len(COLUMNS)]
+    for row in seeds[0]:
+        cells = []
+        for number in COLUMNS.values():
+            values = [100 * seed[row][number] for seed in seeds]
+            spread = f" ± {stdev(values):.1f}" if len(values) > 1 else ""
+            cells.append(f"{mean(values):.1f}{spread}")
+        lines.append(f"| {row} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _measure(scores: ScoreSet) -> Numbers:
+    metrics = evaluate(scores.action_logits, scores.body_logits, scores.labels, scores.taxonomy)
+    return {name: float(value) for name, value in metrics.summary().items()}
+
+
+def _settings(given: Namespace) -> dict[str, Any]:
+    keys = ("clips", "noise", "height", "size", "rgb_epochs")
+    machine = {"device": device_name(pick_device(given.device)), "torch": str(torch.__version__)}
+    return {key: getattr(given, key) for key in keys} | machine
+
+
+def _command(*words: str) -> None:
+    subprocess.run([sys.executable, "-m", "pcan_pose", *words], check=True)
+
+
+def _options() -> Namespace:
+    options = ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    options.add_argument("--out", type=Path, default=Path("benchmarks/results/two_branches.json"))
+    options.add_argument("--work", type=Path, default=Path("runs/two_branches"), help="folder of data and runs")
+    options.add_argument("--seeds", type=int, default=3)
+    options.add_argument("--clips", type=int, default=1040, help="three fifths of them train")
+    options.add_argument("--noise", type=float, default=2.0, help="of the pose estimator, 1 is usual")
+    options.add_argument("--height", type=int, default=128, help="of the videos, pixels")
+    options.add_argument("--size", type=int, default=64, help="of the pictures, pixels")
+    options.add_argument("--rgb-epochs", type=int, default=10)
+    options.add_argument("--device", default="auto")
+    options.add_argument("--workers", type=int, default=1, help="processes that draw and decode")
+    return options.parse_args()
+
+
+if __name__ == "__main__":
+    main()

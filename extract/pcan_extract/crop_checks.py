@@ -1,0 +1,108 @@
+"""What can be wrong with a folder of crops, told before anything is decoded."""
+
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from pcan_extract.cropping import CropClip, fit_box
+from pcan_extract.progress import say
+from pcan_pose.crop_cache import CropSettings, CropShard
+from pcan_pose.errors import ConfigError, DataError, ExtractionError
+
+FAILURES_NAME = "failures.json"
+"""Name of the file that names the videos that failed, in the folder of the crops."""
+
+_SHOWN = 5
+# Pixels that a box may move by before its crops count as others; rounding moves it by far less.
+_BOX_SLACK = 0.5
+
+
+def check_crop_folder(out: Path) -> None:
+    """Return nothing; check that crops can be begun or gone on with in a folder.
+
+    Raises:
+        DataError: If it is a file or holds something else, such as a keypoint set.
+    """
+    if out.exists() and not out.is_dir():
+        raise DataError(f"{out}: is a file; name a folder for the crops.")
+    entries = [path for path in out.iterdir() if not path.name.startswith(".")] if out.exists() else []
+    # A keypoint set has shards of the same name, but none with pictures.
+    suffixes = (".npy", ".parquet") if any(path.suffix == ".npy" for path in entries) else ()
+    foreign = sorted(
+        path.name
+        for path in entries
+        if path.name != FAILURES_NAME and not (path.name.startswith("part-") and path.suffix in suffixes)
+    )
+    if foreign:
+        raise DataError(f"{out}: holds more than crops ({', '.join(foreign[:_SHOWN])}); name another folder.")
+
+
+def check_stored(shards: Sequence[CropShard], clips: Iterable[CropClip], out: Path, settings: CropSettings) -> None:
+    """Return nothing; check that what is stored is what would be made now.
+
+    Raises:
+        ConfigError: If it was made with other settings.
+        DataError: If the videos or boxes of clips were others.
+    """
+    differing = [
+        f"{out}: {field.name} is {getattr(settings, field.name)}, but the crops there have "
+        f"{getattr(shards[0].settings, field.name)}; use the same, or name another folder."
+        for field in fields(settings)
+        if shards and getattr(shards[0].settings, field.name) != getattr(settings, field.name)
+    ]
+    if differing:
+        raise ConfigError(*differing)
+    given = {clip.clip_id: clip for clip in clips}
+    videos, boxes = [], []
+    for shard in shards:
+        for row in shard.table.select(["clip_id", "box", "width", "height", "file_size"]).to_pylist():
+            clip = given.get(row["clip_id"])
+            # Crops outlive their videos: without the video nothing has changed.
+            if clip is None or clip.path is None or not clip.path.exists():
+                continue
+            if clip.path.stat().st_size != row["file_size"]:
+                videos.append(clip.clip_id)
+            elif not _has_box(clip, row["box"], row["width"], row["height"]):
+                boxes.append(clip.clip_id)
+    faults = [
+        f"{out}: the {what} of {len(names)} clips have changed since their crops were made: "
+        f"{', '.join(names[:_SHOWN])}{' ...' if len(names) > _SHOWN else ''}; name another folder."
+        for names, what in ((videos, "videos"), (boxes, "keypoints"))
+        if names
+    ]
+    if faults:
+        raise DataError(*faults)
+
+
+def check_room(clips: Sequence[CropClip], out: Path, settings: CropSettings, console: Console | None) -> None:
+    """Return nothing; say how much disk the clips need.
+
+    Raises:
+        ExtractionError: If there is less.
+    """
+    if not clips:
+        return
+    need = sum(settings.stored(clip.frames) for clip in clips) * settings.frame_bytes
+    free = shutil.disk_usage(out).free
+    say(console, f"{len(clips)} clips to crop: {_size(need)}, {_size(free)} are free.")
+    if need > free:
+        raise ExtractionError(
+            f"{out}: {len(clips)} clips need {_size(need)}, {_size(free)} are free; make room, or take fewer "
+            "--frames or a smaller --size."
+        )
+
+
+def _size(count: int) -> str:
+    unit, name = next((pair for pair in ((1e9, "GB"), (1e6, "MB")) if count >= pair[0]), (1e3, "kB"))
+    return f"{count / unit:.1f} {name}"
+
+
+def _has_box(clip: CropClip, box: Sequence[float], width: int, height: int) -> bool:
+    try:
+        return np.allclose(fit_box(clip, width, height), box, rtol=0, atol=_BOX_SLACK)
+    except ExtractionError:
+        return False

@@ -1,0 +1,72 @@
+"""The RGB branch's batches: pictures of clips, on the device.
+
+Shapes: B clips of a batch, T frames, S side of a picture.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from pcan_pose.data.rgb.augment import RGBAugment, change, draw_changes, resize
+from pcan_pose.data.rgb.dataset import RGBDataset, middle_offsets, prefetch
+from pcan_pose.data.source import ClipSource, Inputs
+
+
+class RGBSource(ClipSource):
+    """Crops on disk; a batch is float32 (B, T, 3, S, S) in [0, 1].
+
+    Args:
+        dataset: The clips.
+        labels: int64 (N,), -1 where unknown.
+        device: Where batches live.
+        frames: Frames of a clip, T.
+        size: Side of a picture, S.
+        augment: What is done to training clips.
+    """
+
+    scoring_size = 32  # pictures are large
+
+    def __init__(
+        self,
+        dataset: RGBDataset,
+        labels: Tensor,
+        device: torch.device,
+        *,
+        frames: int = 8,
+        size: int = 224,
+        augment: RGBAugment | None = None,
+    ) -> None:
+        super().__init__(dataset.clip_ids, labels.to(device), device, "rgb")
+        self.dataset = dataset
+        self._frames, self._size = frames, size
+        self._augment = augment or RGBAugment()
+
+    def training_batches(self, batches: Sequence[Tensor], rows: slice, generator: torch.Generator) -> Iterator[Inputs]:
+        """Yield an epoch's batches; see `ClipSource.training_batches`."""
+        # Drawn at once and first: the thread that reads ahead needs them before the batch's turn comes, and a GPU is
+        # waited for once an epoch instead of once a batch.
+        jobs = [
+            (clips[rows].cpu(), torch.rand(len(clips), self._frames, generator=generator, device=self.device)[rows])
+            for clips in batches
+        ]
+        jobs = [(clips, offsets.cpu()) for clips, offsets in jobs]
+        pictures = prefetch(jobs, lambda job: self.dataset.batch(*job, pin=self.device.type == "cuda"))
+        for clips, crops in zip(batches, pictures, strict=True):
+            changes = draw_changes(len(clips), self._augment, generator).rows(rows)
+            yield (change(crops.to(self.device, non_blocking=True), changes, self._size),)
+
+    def scoring_batch(self, clips: Tensor, copies: int) -> Iterator[Inputs]:
+        """Yield a batch, the middle frame of each part, then copies of other frames, cut out and mirrored at random."""
+        yield (resize(self._read(clips, middle_offsets(len(clips), self._frames)), self._size),)
+        # Colours and holes are noise for training, not another view of the clip.
+        views = replace(self._augment, brightness=0.0, contrast=0.0, saturation=0.0, erasing=0.0)
+        for copy in range(copies):
+            generator = torch.Generator().manual_seed(copy)
+            offsets = torch.rand(1, self._frames, generator=generator).expand(len(clips), -1)
+            changes = draw_changes(1, views, generator).expand(len(clips)).to(self.device)
+            yield (change(self._read(clips, offsets), changes, self._size),)
+
+    def _read(self, clips: Tensor, offsets: Tensor) -> Tensor:
+        return self.dataset.batch(clips, offsets).to(self.device)

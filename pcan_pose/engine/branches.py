@@ -1,0 +1,57 @@
+"""Networks of two branches: their start from two runs, and one branch alone."""
+
+from pathlib import Path
+from typing import Literal, get_args
+
+from torch import nn
+
+from pcan_pose.config import TwoBranchConfig
+from pcan_pose.engine.checkpoint import load_checkpoint
+from pcan_pose.engine.run_folder import RunFolder
+from pcan_pose.errors import CheckpointError, ConfigError
+from pcan_pose.models.member_heads import MemberHeads
+from pcan_pose.models.recognizer import Recognizer
+from pcan_pose.models.two_branch import TwoBranch
+from pcan_pose.taxonomy import Taxonomy
+
+Branch = Literal["pose", "rgb"]
+BRANCHES: tuple[Branch, ...] = get_args(Branch)
+
+
+def one_branch(recognizer: Recognizer, branch: Branch) -> Recognizer:
+    """Return a branch of a two-branch network as a network of its own, which hears nothing from the other.
+
+    Raises:
+        ConfigError: If the network has one branch only.
+    """
+    encoder, head = recognizer.encoder, recognizer.head
+    if not isinstance(encoder, TwoBranch) or not isinstance(head, MemberHeads):
+        raise ConfigError(f"branch {branch!r}: the run has one branch only; leave the branch out.")
+    alone = encoder.pose if branch == "pose" else encoder.rgb
+    return Recognizer(alone, head.members[BRANCHES.index(branch)], recognizer.precision)
+
+
+def start_from_runs(recognizer: Recognizer, config: TwoBranchConfig, taxonomy: Taxonomy) -> None:
+    """Load encoders and heads of the runs that the configuration names; the exchange keeps its own start.
+
+    Raises:
+        CheckpointError: If a run cannot be used, was trained with another taxonomy, or does not fit.
+    """
+    for branch, run in zip(BRANCHES, (config.pose_run, config.rgb_run), strict=True):
+        if run is not None:
+            alone = one_branch(recognizer, branch)
+            _load(alone, run, taxonomy)
+
+
+def _load(network: nn.Module, run: Path, taxonomy: Taxonomy) -> None:
+    file = RunFolder(run).checkpoint
+    state = load_checkpoint(file)
+    if state["taxonomy"] != taxonomy.to_json():
+        raise CheckpointError(f"{file}: was trained with another taxonomy than the set has; start from another run.")
+    try:
+        network.load_state_dict(state["model"])
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{file}: does not fit the configuration's branch: {' '.join(str(error).split())[:300]}; give the branch "
+            "the run's encoder and head ('pcan-pose config show' prints them)."
+        ) from error
