@@ -108,7 +108,7 @@ def table(seeds: list[dict[str, Numbers]]) -> str:
 
 def _measure(scores: ScoreSet) -> Numbers:
     metrics = evaluate(scores.action_logits, scores.body_logits, scores.labels, scores.taxonomy)
-    return {name: float(value) for name, value in metrics.summary().items()}
+    return {name: value for name, value in metrics.summary().items() if value is not None}
 
 
 def _settings(given: Namespace) -> dict[str, Any]:

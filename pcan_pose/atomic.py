@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_STEM_BYTES = 200
+
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
@@ -16,7 +18,9 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    # File systems take names of up to 255 bytes, which the path's own may have: its start tells enough.
+    stem = os.fsencode(path.stem)[:_STEM_BYTES].decode(errors="ignore")
+    temporary = path.with_name(f".{stem}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield temporary
         os.replace(temporary, path)

@@ -2,20 +2,18 @@
 
 import os
 import re
+import stat
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from pcan_extract.labels import SPLITS, LabelList, first_faults
 from pcan_extract.video import VIDEO_EXTENSIONS
 from pcan_pose.errors import DataError
 from pcan_pose.taxonomy import MA52, Taxonomy
 
-SPLITS = ("train", "val", "test")
-"""Splits that are recognised in the names of folders and of label lists."""
-
 _MA52_NAME = re.compile(r"(\d{4})_\d{2}_\d{4}")
-_MA52_TEST_NAME = re.compile(r"test\d{4}\.mp4")
 _SHOWN = 5
 
 
@@ -38,21 +36,6 @@ class VideoInput:
     splits: tuple[str, ...] = ()
     label: int | None = None
     subject: str | None = None
-
-
-@dataclass(frozen=True)
-class LabelList:
-    """A label list: the actions of the videos of one split.
-
-    Args:
-        path: The file.
-        split: The split's name.
-        labels: File name (or the last folders and file name) -> action; None where the list holds placeholders.
-    """
-
-    path: Path
-    split: str
-    labels: dict[str, int | None]
 
 
 @dataclass(frozen=True)
@@ -112,87 +95,56 @@ def find_inputs(paths: Sequence[Path], lists: Sequence[LabelList] = (), taxonomy
     return Inputs(tuple(videos), tuple(notices), tuple(absent), tuple(unlisted))
 
 
-def read_label_list(argument: str, taxonomy: Taxonomy) -> LabelList:
-    """Return a label list: lines of a file name and an action, as ``0003_01_0001.mp4 9``.
-
-    Args:
-        argument: The list's path, whose name starts with train, val or test; or ``SPLIT=PATH``.
-        taxonomy: The labels' tree.
-
-    Raises:
-        DataError: If the file cannot be read, its split is unknown, or lines are wrong; all of them are named.
-    """
-    split, _, rest = argument.rpartition("=")
-    if split and not Path(argument).exists():
-        path = Path(rest)
-    else:
-        path = Path(argument)
-        named = re.match(rf"({'|'.join(SPLITS)})(?![a-z])", path.name.lower())
-        split = named[1] if named else ""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise DataError(f"{path}: label list cannot be read ({error.strerror}).") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: label list is not text in UTF-8.") from error
-    faults = []
-    if not split:
-        faults.append(f"{path}: the name does not say which split this is; write train={path}, or val=, or test=.")
-    labels: dict[str, int | None] = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        name, _, label = line.strip().replace("\t", " ").rpartition(" ")
-        name = PurePosixPath(name.strip().replace("\\", "/")).as_posix()
-        if name == "." or not label.isdecimal():
-            faults.append(f"{path}:{number}: got {line.strip()!r}, expected a file name and an action ('a.mp4 9').")
-        elif int(label) >= taxonomy.num_actions:
-            faults.append(f"{path}:{number}: action {label} is not in {taxonomy.name}'s 0..{taxonomy.num_actions - 1}.")
-        elif name in labels:
-            faults.append(f"{path}:{number}: {name} is named twice.")
-        else:
-            labels[name] = int(label)
-    if not labels and not faults:
-        faults.append(f"{path}: label list without a line.")
-    if faults:
-        raise DataError(*_capped(faults))
-    if split == "test" and not any(labels.values()) and all(_MA52_TEST_NAME.fullmatch(name) for name in labels):
-        labels = dict.fromkeys(labels)
-    return LabelList(path, split, labels)
-
-
 def _discover(paths: Sequence[Path]) -> tuple[list[VideoInput], list[str]]:
     """Return the videos under paths in their order, and notices."""
     faults: list[str] = []
     videos: list[VideoInput] = []
     hidden = 0
     for path in paths:
-        if path.is_dir():
-            found = sorted(_walk(path), key=lambda file: file.relative_to(path).as_posix())
+        try:
+            is_folder = stat.S_ISDIR(path.stat().st_mode)
+        except OSError as error:
+            missing = isinstance(error, FileNotFoundError)
+            faults.append(f"{path}: {'no such file or folder' if missing else f'cannot be read ({error.strerror})'}.")
+            continue
+        if is_folder:
+            found = sorted(_walk(path, faults), key=lambda file: file.relative_to(path).as_posix())
             visible = [file for file in found if not file.name.startswith(".")]
             hidden += len(found) - len(visible)
             if not visible:
                 faults.append(f"{path}: no video in this folder (looked for {', '.join(sorted(VIDEO_EXTENSIONS))}).")
             videos += [_video(file, file.relative_to(path).as_posix()) for file in visible]
-        elif path.exists():
-            videos.append(_video(path, path.name))
         else:
-            faults.append(f"{path}: no such file or folder.")
+            videos.append(_video(path, path.name))
     # The same argument twice, or a folder and a file in it, name the same clip: that is one clip.
     videos = list(dict.fromkeys(videos))
     faults += _collisions(videos)
+    faults += [f"{ascii(str(v.path))}: the name is not text in UTF-8; rename it." for v in videos if not _is_text(v)]
     if faults:
-        raise DataError(*_capped(faults))
+        raise DataError(*first_faults(faults))
     return videos, [f"{hidden} hidden video files left out."] if hidden else []
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path, faults: list[str]) -> Iterator[Path]:
+    """Return an iterator over the videos below a folder; what cannot be searched is added to the faults."""
+
+    def blocked(error: OSError) -> None:
+        faults.append(f"{error.filename}: cannot be searched ({error.strerror}); permit it, or name the files.")
+
     seen = {os.path.realpath(folder)}
-    for root, folders, names in os.walk(folder, followlinks=True):
+    for root, folders, names in os.walk(folder, onerror=blocked, followlinks=True):
         # A link to a folder above would otherwise be followed for ever.
-        folders[:] = [name for name in folders if os.path.realpath(os.path.join(root, name)) not in seen]
+        folders[:] = [name for name in sorted(folders) if os.path.realpath(os.path.join(root, name)) not in seen]
         seen.update(os.path.realpath(os.path.join(root, name)) for name in folders)
         yield from (Path(root, name) for name in names if Path(name).suffix.lower() in VIDEO_EXTENSIONS)
+
+
+def _is_text(video: VideoInput) -> bool:
+    try:
+        str(video.path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _video(path: Path, source: str) -> VideoInput:
@@ -248,7 +200,7 @@ def _attach(videos: Sequence[VideoInput], lists: Sequence[LabelList]) -> tuple[l
         splits = tuple(dict.fromkeys(entry.split for entry, _, _ in hits))
         attached.append(replace(video, splits=splits, label=min(labels) if labels else None))
     if faults:
-        raise DataError(*_capped(faults))
+        raise DataError(*first_faults(faults))
     absent = [name for entry in lists for name in entry.labels if (entry.path, name) not in used]
     return attached, absent, unlisted
 
@@ -262,10 +214,3 @@ def _some(names: Sequence[str], noun: str) -> str:
     """Return a count and the first few names, as ``2 files (a.mp4, b.mp4)``."""
     more = f", and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return f"{len(names)} {noun}{'s' if len(names) != 1 else ''} ({', '.join(names[:_SHOWN])}{more})"
-
-
-def _capped(faults: Sequence[str], most: int = 20) -> list[str]:
-    """Return the faults, or the first of very many and the number of the others."""
-    if len(faults) <= most:
-        return list(faults)
-    return [*faults[:most], f"... and {len(faults) - most} faults more."]

@@ -4,20 +4,20 @@ The order decides which shard a clip lies in, so that a resumed run writes the b
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from pcan_extract.inputs import VideoInput
 from pcan_pose.atomic import atomic_write
-from pcan_pose.errors import ConfigError, DataError
+from pcan_pose.errors import DataError
 
 PLAN_NAME = "extract.json"
 """Name of the plan's file in the folder of the keypoint set."""
 
 _SCHEMA = 1
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,12 @@ class PlannedClip:
     Args:
         video: The video as it was found.
         size: The file's size in bytes when it was planned; -1 if it could not be asked.
+        shard: Number of the shard that it belongs to.
     """
 
     video: VideoInput
     size: int
+    shard: int
 
 
 @dataclass(frozen=True)
@@ -39,14 +41,18 @@ class Plan:
 
     Args:
         settings: Everything that changes the bytes of the shards, but the clips.
-        clips: The clips, in order; shard k holds those from k * clips_per_shard on.
+        clips: The clips, in order; shard after shard.
+        shards: The clips of each shard, by its number.
     """
 
     settings: Mapping[str, str]
     clips: tuple[PlannedClip, ...] = ()
+    shards: Mapping[int, tuple[PlannedClip, ...]] = field(init=False, repr=False, compare=False)
     _positions: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        shards = {number: tuple(clips) for number, clips in groupby(self.clips, lambda clip: clip.shard)}
+        object.__setattr__(self, "shards", shards)
         object.__setattr__(self, "_positions", {clip.video.clip_id: i for i, clip in enumerate(self.clips)})
 
     def position(self, clip_id: str) -> int | None:
@@ -68,6 +74,7 @@ def save_plan(folder: Path, plan: Plan) -> None:
                 "label": clip.video.label,
                 "subject": clip.video.subject,
                 "size": clip.size,
+                "shard": clip.shard,
             }
             for clip in plan.clips
         ],
@@ -105,71 +112,13 @@ def load_plan(folder: Path) -> Plan:
                     subject=clip["subject"],
                 ),
                 int(clip["size"]),
+                # The first plans named no shard: each held the same number of clips.
+                int(clip["shard"] if "shard" in clip else i // int(content["settings"]["clips_per_shard"])),
             )
-            for clip in content["clips"]
+            for i, clip in enumerate(content["clips"])
         )
         return Plan({str(key): str(value) for key, value in content["settings"].items()}, clips)
     except OSError as error:
         raise DataError(f"{path}: the plan cannot be read ({error.strerror}).") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: not an extraction's plan ({error!r}); extract into a new folder.") from error
-
-
-def extend_plan(plan: Plan, settings: Mapping[str, str], videos: Sequence[VideoInput]) -> tuple[Plan, frozenset[str]]:
-    """Return the plan with new videos appended, and the ids of clips whose file has changed since it was planned.
-
-    Clips that are in the plan but not among the videos stay in it.
-
-    Args:
-        plan: The plan so far; without clips for a new run.
-        settings: The settings of this run.
-        videos: The videos that were found.
-
-    Raises:
-        ConfigError: If the settings, or a clip's label, split or subject differ from the plan's.
-        DataError: If a clip id stands for another file than in the plan, and both exist.
-    """
-    faults = [
-        f"{key} is {settings.get(key, 'not set')!r}, but this extraction was begun with "
-        f"{plan.settings.get(key, 'not set')!r}; use the same, or extract into a new folder."
-        for key in dict.fromkeys([*plan.settings, *settings])
-        if settings.get(key) != plan.settings.get(key)
-    ]
-    if faults:
-        raise ConfigError(*faults)
-    clips = list(plan.clips)
-    changed: set[str] = set()
-    relabelled: list[str] = []
-    for video in videos:
-        position = plan.position(video.clip_id)
-        if position is None:
-            clips.append(PlannedClip(video, _size(video.path)))
-            continue
-        known = clips[position]
-        if video.path != known.video.path and known.video.path.exists():
-            faults.append(
-                f"clip id {video.clip_id!r} stands for {known.video.path} in this extraction, now for {video.path}; "
-                "give the folder above them, or extract into a new folder."
-            )
-        if replace(video, path=known.video.path) != known.video:
-            relabelled.append(video.clip_id)
-        size = _size(video.path)
-        if size != known.size:
-            changed.add(video.clip_id)
-        clips[position] = PlannedClip(video, size)
-    if faults:
-        raise DataError(*faults)
-    if relabelled:
-        names = ", ".join(relabelled[:_SHOWN]) + (", ..." if len(relabelled) > _SHOWN else "")
-        raise ConfigError(
-            f"label, split or subject of {len(relabelled)} clips ({names}) differ from those that this extraction was "
-            "begun with; give the same label lists, or extract into a new folder."
-        )
-    return Plan(plan.settings, tuple(clips)), frozenset(changed)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return -1

@@ -1,26 +1,52 @@
-"""What the user sees of a run: progress while it lasts, failures and figures at its end."""
+"""What a run leaves behind: what became of each input, the failures, and the figures of the set."""
 
-import re
-import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-
+from pcan_extract.found import Found
 from pcan_extract.plan import write_json
-from pcan_pose.keypoints import KeypointSet
+from pcan_extract.share import Share, jobs_of
 
-FAILURES_NAME = "failures.json"
-"""Name of the failure report, in the folder of the keypoint set; it is there only if inputs failed."""
+Status = Literal["extracted", "kept", "failed", "waiting"]
+"""What became of an input: extracted by this run, kept from an earlier one, failed, or not reached."""
 
-_HAND_JOINT = re.compile(r"(left|right)_(hand|hand_root|(thumb|index|middle|ring|pinky)_(1|2|3|tip))")
-_PLAIN_INTERVAL = 10.0
+
+@dataclass(frozen=True)
+class Record:
+    """What became of one input.
+
+    Args:
+        clip_id: Its clip id.
+        path: The file.
+        status: What became of it; a clip whose overlay alone has failed is in the set.
+        found: Counts of its frames, if it is in the set.
+        seconds: Time that a worker spent on it in this run.
+        error: What is wrong, or None.
+    """
+
+    clip_id: str
+    path: str
+    status: Status = "waiting"
+    found: Found | None = None
+    seconds: float = 0.0
+    error: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as plain containers for JSON."""
+        found = self.found or Found()
+        return {
+            "clip_id": self.clip_id,
+            "path": self.path,
+            "status": self.status,
+            "frames": found.frames,
+            "detection_rate": _rate(found.body, found.frames),
+            "hand_rate": _rate(found.hand, found.frames),
+            "seconds": round(self.seconds, 3),
+            "error": self.error,
+        }
 
 
 @dataclass(frozen=True)
@@ -40,7 +66,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Summary:
-    """The figures of a keypoint set and of the run that has just ended.
+    """The figures of a keypoint set and of the run that has just ended; of this job's share, where jobs share the work.
 
     Args:
         clips: Clips in the set.
@@ -85,99 +111,57 @@ class Summary:
         )
 
 
-def count_found(shards: Iterable[KeypointSet]) -> tuple[int, int, int, int | None]:
-    """Return the numbers of clips, frames, frames with a body and frames with a hand (None if the layout has none).
+def total_found(records: Iterable[Record]) -> Found:
+    """Return the counts of all clips that are in the set."""
+    return sum((record.found for record in records if record.found is not None), Found())
+
+
+def failures_of(records: Iterable[Record]) -> tuple[Failure, ...]:
+    """Return the failures among records, in their order."""
+    return tuple(Failure(record.clip_id, record.path, record.error) for record in records if record.error is not None)
+
+
+def write_reports(folder: Path, share: Share, records: Sequence[Record], seconds: float) -> None:
+    """Return nothing; write ``report.json``, and ``failures.json`` if something failed.
+
+    A job that shares the work writes ``report.2-of-3.json`` and ``failures.2-of-3.json``. Reports of another division
+    of the work are removed, as they are no longer true.
 
     Args:
-        shards: The set, piece by piece.
+        folder: The keypoint set's folder.
+        share: The job's share.
+        records: What became of each input, in the plan's order.
+        seconds: Wall time of the run's extraction.
     """
-    clips = frames = bodies = hands = 0
-    has_hands = True
-    for shard in shards:
-        is_hand = np.array([_HAND_JOINT.fullmatch(joint) is not None for joint in shard.header.skeleton.joints])
-        clips += len(shard)
-        frames += int(shard.frames.sum())
-        bodies += _frames_with(shard, ~is_hand)
-        hands += _frames_with(shard, is_hand)
-        has_hands = has_hands and bool(is_hand.any())
-    return clips, frames, bodies, hands if has_hands else None
-
-
-def write_failures(folder: Path, failures: Iterable[Failure]) -> None:
-    """Return nothing; write the failure report, or remove it where nothing failed."""
-    content = [asdict(failure) for failure in failures]
-    path = folder / FAILURES_NAME
-    if content:
-        write_json(path, {"failed": content})
+    statuses = Counter(record.status for record in records)
+    found = total_found(records)
+    new = sum(record.found.frames for record in records if record.found and record.status == "extracted")
+    totals = {
+        "inputs": len(records),
+        **{status: statuses[status] for status in ("extracted", "kept", "failed", "waiting")},
+        "frames": found.frames,
+        "detection_rate": _rate(found.body, found.frames),
+        "hand_rate": _rate(found.hand, found.frames),
+        "seconds": round(seconds, 3),
+        "frames_per_second": round(new / seconds, 1) if seconds else 0.0,
+    }
+    for kind in ("report", "failures"):
+        for path in folder.glob(f"{kind}*.json"):
+            if jobs_of(path.stem.removeprefix(kind)) not in (share.jobs, None):
+                path.unlink()
+    write_json(
+        folder / f"report{share.suffix}.json", {"totals": totals, "inputs": [record.to_dict() for record in records]}
+    )
+    failures = [asdict(failure) for failure in failures_of(records)]
+    path = folder / f"failures{share.suffix}.json"
+    if failures:
+        write_json(path, {"failed": failures})
     else:
         path.unlink(missing_ok=True)
 
 
-class ProgressReport:
-    """Progress of one phase: a bar on a terminal, a line every ten seconds elsewhere, nothing without a console.
-
-    Args:
-        title: What is done.
-        total: Clips.
-        console: Where to show it, or None.
-    """
-
-    def __init__(self, title: str, total: int, console: Console | None) -> None:
-        self._title = title
-        self._total = total
-        self._console = console
-        self._bar: Progress | None = None
-        self._task = TaskID(0)
-        self._start = self._last = time.monotonic()
-        self._clips = self._frames = self._failed = 0
-
-    def __enter__(self) -> Self:
-        if self._console is not None and self._console.is_terminal:
-            columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rates]} eta"), TimeRemainingColumn())
-            self._bar = Progress(TextColumn("{task.description}"), *columns, console=self._console)
-            self._bar.start()
-            self._task = self._bar.add_task(self._title, total=self._total, rates="")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def clip_done(self, frames: int, *, failed: bool) -> None:
-        """Return nothing; count one more clip."""
-        self._clips += 1
-        self._frames += frames
-        self._failed += failed
-        if self._console is None:
-            return
-        now = time.monotonic()
-        elapsed = max(now - self._start, 1e-9)
-        rates = f"{self._clips / elapsed:.1f} clips/s, {self._frames / elapsed:.0f} frames/s"
-        rates += f", {self._failed} failed" if self._failed else ""
-        if self._bar is not None:
-            self._bar.update(self._task, advance=1, rates=rates)
-        elif now - self._last >= _PLAIN_INTERVAL or self._clips == self._total:
-            self._last = now
-            eta = elapsed / self._clips * (self._total - self._clips)
-            say(self._console, f"{self._title}: {self._clips}/{self._total} clips, {rates}, eta {eta:.0f} s")
-
-
-def say(console: Console | None, text: str) -> None:
-    """Return nothing; show a line as it is: not wrapped, nothing in it taken for markup."""
-    if console is not None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def _frames_with(shard: KeypointSet, joints: npt.NDArray[np.bool_]) -> int:
-    """Return the number of frames in which one of the joints was found on any person."""
-    found = (shard.scores[:, joints] > 0).any(1)  # (R,)
-    rows = shard.frames * shard.persons
-    within = np.arange(len(found)) - np.repeat(shard.offsets[:-1], rows)
-    first = np.repeat(np.cumsum(shard.frames) - shard.frames, rows)
-    frame = first + within % np.repeat(shard.frames, rows)
-    return len(np.unique(frame[found]))
+def _rate(part: int | None, whole: int) -> float | None:
+    return None if part is None or not whole else round(part / whole, 4)
 
 
 def _percent(part: int, whole: int) -> str:

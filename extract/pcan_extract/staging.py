@@ -3,17 +3,19 @@
 import hashlib
 import re
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pcan_extract.found import Found, count_found
+from pcan_extract.locks import LOCK_NAME
 from pcan_extract.plan import Plan, PlannedClip
-from pcan_pose.errors import DataError, ExtractionError
+from pcan_extract.share import EVERYTHING, Share
+from pcan_pose.errors import DataError
 from pcan_pose.keypoints import Clip, Header, KeypointSet, read_set, shard_name, write_shard
 
 STAGING_NAME = ".staging"
 """Name of the folder of staged clips, in the folder of the keypoint set."""
 
-_PART = re.compile(r"part-(\d{5,})\.parquet")
+_PART = re.compile(r"part-(\d{5,})")
 
 
 class Staging:
@@ -22,18 +24,17 @@ class Staging:
     Args:
         folder: The keypoint set's folder.
         header: What all shards say of themselves.
-        clips_per_shard: Clips in a full shard, >= 1.
+        share: The shards that this job makes; the others it leaves alone.
     """
 
-    def __init__(self, folder: Path, header: Header, clips_per_shard: int) -> None:
+    def __init__(self, folder: Path, header: Header, share: Share = EVERYTHING) -> None:
         self.folder = folder
         self.header = header
-        self.clips_per_shard = clips_per_shard
+        self.share = share
 
-    def slots(self, plan: Plan) -> Iterator[tuple[int, Sequence[PlannedClip]]]:
-        """Return an iterator over the shards' numbers and the clips that belong into each."""
-        for number, start in enumerate(range(0, len(plan.clips), self.clips_per_shard)):
-            yield number, plan.clips[start : start + self.clips_per_shard]
+    def shards(self, plan: Plan) -> dict[int, tuple[PlannedClip, ...]]:
+        """Return the clips of each shard that this job makes, by its number."""
+        return {number: clips for number, clips in plan.shards.items() if self.share.owns(number)}
 
     def part(self, number: int) -> Path:
         """Return the path of a shard."""
@@ -47,8 +48,8 @@ class Staging:
         """Return nothing; store a finished clip, at once or not at all."""
         write_shard(self.staged(clip.clip_id), KeypointSet.from_clips(self.header, [clip]))
 
-    def prepare(self, plan: Plan, forget: Collection[str]) -> tuple[set[str], set[int]]:
-        """Return the ids of clips that are finished, and the shards that staged clips wait for.
+    def prepare(self, plan: Plan, forget: Collection[str]) -> tuple[dict[str, Found], set[int]]:
+        """Return the clips that are finished, with what was found in them, and the shards that staged clips wait for.
 
         Removes what is left of a killed run, staged clips that cannot be read, and the clips to forget.
 
@@ -59,41 +60,35 @@ class Staging:
         Raises:
             DataError: If a shard is damaged or does not belong to the plan; all of them are named.
         """
-        folder = self.folder / STAGING_NAME
-        folder.mkdir(parents=True, exist_ok=True)
-        finished: set[str] = set()
+        finished: dict[str, Found] = {}
         dirty: set[int] = set()
         faults = [
             f"{path}: does not belong to this extraction's plan; move it away."
             for path in sorted(self.folder.glob("part-*.parquet"))
-            if not (match := _PART.fullmatch(path.name)) or int(match[1]) * self.clips_per_shard >= len(plan.clips)
+            if not (match := _PART.fullmatch(path.stem)) or int(match[1]) not in plan.shards
         ]
-        expected: set[Path] = set()
-        for number, clips in self.slots(plan):
+        for number, clips in self.shards(plan).items():
             ids = [clip.video.clip_id for clip in clips]
             try:
-                stored = set(read_set(self.part(number)).clip_ids) if self.part(number).exists() else set()
+                stored = self._found(self.part(number))
             except DataError as error:
                 faults += [f"{fault} The same command then extracts its clips anew." for fault in error.faults]
                 continue
-            if stored - set(ids):
+            if stored.keys() - set(ids):
                 faults.append(f"{self.part(number)}: holds clips that the plan has not there; delete it and run again.")
-            if stored & set(forget):
+            if stored.keys() & set(forget):
                 self._write(number, [clip_id for clip_id in ids if clip_id not in forget])
-            finished |= stored - set(forget)
+            finished |= {clip_id: found for clip_id, found in stored.items() if clip_id not in forget}
             for clip_id in ids:
-                staged = self.staged(clip_id)
-                if staged.exists() and (clip_id in forget or not self._readable(staged)):
-                    staged.unlink()
-                if staged.exists():
-                    expected.add(staged)
-                    finished.add(clip_id)
+                staged = {} if clip_id in forget else self._staged_found(clip_id)
+                if staged:
+                    finished |= staged
                     dirty.add(number)
+                else:
+                    self.staged(clip_id).unlink(missing_ok=True)
         if faults:
             raise DataError(*faults)
-        half_written = {path for path in self.folder.glob(".*.tmp.*") if path.is_file()}
-        for path in (set(folder.iterdir()) - expected - {folder / "lock"}) | half_written:
-            path.unlink()
+        self._remove_leftovers(plan)
         return finished, dirty
 
     def assemble(self, number: int, clips: Sequence[PlannedClip]) -> None:
@@ -103,17 +98,10 @@ class Staging:
             self.staged(clip.video.clip_id).unlink(missing_ok=True)
 
     def read_parts(self, plan: Plan) -> Iterator[KeypointSet]:
-        """Return an iterator over the shards that exist, one in memory at a time."""
-        for number, _ in self.slots(plan):
+        """Return an iterator over this job's shards that exist, one in memory at a time."""
+        for number in self.shards(plan):
             if self.part(number).exists():
                 yield read_set(self.part(number))
-
-    def close(self) -> None:
-        """Return nothing; remove the staging folder if nothing is staged."""
-        folder = self.folder / STAGING_NAME
-        with suppress(OSError):
-            (folder / "lock").unlink(missing_ok=True)
-            folder.rmdir()
 
     def _write(self, number: int, clip_ids: Sequence[str]) -> None:
         path = self.part(number)
@@ -127,30 +115,34 @@ class Staging:
         else:
             path.unlink(missing_ok=True)
 
-    def _readable(self, path: Path) -> bool:
+    def _found(self, path: Path) -> dict[str, Found]:
+        """Return what was found in each clip of a file; nothing if it does not exist."""
+        if not path.exists():
+            return {}
+        return {clip.clip_id: count_found(clip.scores, self.header.skeleton) for clip in read_set(path).clips()}
+
+    def _staged_found(self, clip_id: str) -> dict[str, Found]:
+        """Return what was found in a staged clip; nothing if it is not there, or cannot be read."""
         try:
-            return len(read_set(path)) == 1
+            found = self._found(self.staged(clip_id))
         except DataError:
-            return False
+            return {}
+        return found if list(found) == [clip_id] else {}
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Return a context in which no other process extracts into this folder; it ends with the process at the latest.
-
-        Raises:
-            ExtractionError: If another process does. Where the system has no file locks (Windows), it is not checked.
-        """
-        try:
-            import fcntl
-        except ImportError:
-            yield
-            return
-        path = self.folder / STAGING_NAME / "lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                text = f"{self.folder}: another process extracts into this folder; wait for it."
-                raise ExtractionError(text) from error
-            yield
+    def _remove_leftovers(self, plan: Plan) -> None:
+        """Return nothing; remove staged clips that nobody has planned, and half-written files that are not others'."""
+        foreign = {number for number in plan.shards if not self.share.owns(number)}
+        planned = {self.staged(clip.video.clip_id).stem for clip in plan.clips}
+        others = {self.staged(clip.video.clip_id).stem for number in foreign for clip in plan.shards[number]}
+        for path in (self.folder / STAGING_NAME).iterdir():
+            name = path.name.lstrip(".").partition(".")[0]
+            keep = others if path.name.startswith(".") else planned
+            if name not in keep and not name.startswith(LOCK_NAME):
+                path.unlink()
+        others = {shard_name(number).partition(".")[0] for number in foreign}
+        for path in self.folder.glob(".part-*.tmp.*"):
+            if path.name.lstrip(".").partition(".")[0] not in others:
+                path.unlink()
+        if self.share.whole:
+            for path in self.folder.glob(".*.tmp.json"):
+                path.unlink()

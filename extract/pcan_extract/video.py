@@ -190,23 +190,24 @@ class VideoReader:
 
 
 def _open(path: Path) -> InputContainer:
-    if not path.is_file():
-        raise ExtractionError(f"{path}: {'not a file' if path.exists() else 'no such file'}.")
-    if path.stat().st_size == 0:
+    try:
+        if not path.is_file():
+            raise ExtractionError(f"{path}: {'not a file' if path.exists() else 'no such file'}.")
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise ExtractionError(f"{path}: cannot be read ({error.strerror}).") from error
+    if not start:
         raise ExtractionError(f"{path}: empty file (0 bytes); replace the file.")
     try:
         return av.open(str(path))
     except av.FFmpegError as error:
-        with path.open("rb") as file:
-            is_mp4 = file.read(8)[4:] == b"ftyp"
-        if is_mp4:
+        if start[4:] == b"ftyp":
             raise ExtractionError(
                 f"{path}: truncated: the MP4 index (moov) is missing, so nothing decodes; replace the file."
             ) from error
         text = f"{path}: not a video that FFmpeg can read ({error.strerror}); remove or replace it."
         raise ExtractionError(text) from error
-    except OSError as error:
-        raise ExtractionError(f"{path}: cannot be read ({error.strerror}).") from error
 
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:

@@ -5,79 +5,59 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from pcan_pose.commands.extract_options import extract_options
+
+if TYPE_CHECKING:
+    from pcan_extract.backends import BackendOptions
+    from pcan_extract.report import Summary
 
 _SOME_FAILED = 3
 _INTERRUPTED = 130
 _TERMINATED = 143
+_BACKEND_OPTIONS = (
+    "model",
+    "checkpoint",
+    "detector",
+    "detector_checkpoint",
+    "device",
+    "precision",
+    "batch_size",
+    "persons",
+)
 
 
 @click.command()
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the keypoint set.")
-@click.option("--layout", default="openpose28", show_default=True, help="Skeleton layout of the set.")
-@click.option("--backend", default="mediapipe", show_default=True, help="Pose estimator.")
-@click.option(
-    "--labels",
-    multiple=True,
-    metavar="LIST",
-    help="Label list: lines of a file name and an action. The split is in its name (train_list.txt), or say "
-    "train=LIST. May be repeated.",
-)
-@click.option(
-    "--taxonomy", metavar="NAME|FILE", help="Action tree of the labels: ma52 (default with --labels) or a YAML file."
-)
-@click.option("--overlay", metavar="DIR", type=click.Path(path_type=Path), help="Draw each clip's skeleton to an MP4.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a CPU]")
-@click.option(
-    "--clips-per-shard",
-    default=256,
-    show_default=True,
-    type=click.IntRange(min=1),
-    help="Clips in a file; fewer for long videos.",
-)
-@click.option("--json-report", is_flag=True, help="Print the final figures as JSON on standard output.")
-def extract(
-    paths: tuple[Path, ...],
-    out: Path,
-    layout: str,
-    backend: str,
-    labels: tuple[str, ...],
-    taxonomy: str | None,
-    overlay: Path | None,
-    workers: int | None,
-    clips_per_shard: int,
-    json_report: bool,
-) -> None:
+@click.argument("paths", metavar="PATH...", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the keypoint set.")
+@extract_options
+@click.pass_context
+def extract(context: click.Context, /, paths: tuple[Path, ...], out: Path | None, **given: Any) -> None:
     """Extract keypoints from videos.
 
     PATH is a video or a folder that is searched for videos. Running the same command again goes on where it stopped:
     finished clips are kept, failed ones tried again, new videos added. Exit code 3 says that some videos failed; they
-    are named on standard error and in failures.json, all others are in the set.
+    are named on standard error and in failures.json, all others are in the set. What became of each video is in
+    report.json.
     """
-    from rich.console import Console
+    from pcan_extract.backends import BackendOptions
 
-    from pcan_extract.pipeline import extract as run
-    from pcan_pose.taxonomy import MA52, Taxonomy
-
-    tree = None
-    if taxonomy is not None:
-        tree = MA52 if taxonomy == MA52.name else Taxonomy.from_yaml(taxonomy)
+    options = BackendOptions(**{name: given[name] for name in _BACKEND_OPTIONS})
+    if given["check"]:
+        _check(given["backend"], options)
+        return
+    # Not needed with --check, so click itself cannot ask for them.
+    for value, name in ((paths, "paths"), (out, "out")):
+        if not value:
+            parameter = next(found for found in context.command.params if found.name == name)
+            raise click.MissingParameter(ctx=context, param=parameter)
+    assert out is not None
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        summary = run(
-            paths,
-            out,
-            backend=backend,
-            layout=layout,
-            labels=labels,
-            taxonomy=tree,
-            overlay=overlay,
-            workers=workers,
-            clips_per_shard=clips_per_shard,
-            console=Console(stderr=True),
-        )
+        summary = _run(paths, out, options, given)
     except (KeyboardInterrupt, SystemExit) as stop:
         click.echo(f"stopped; finished clips are kept in {out}: run the same command again to go on.", err=True)
         sys.exit(_TERMINATED if isinstance(stop, SystemExit) else _INTERRUPTED)
@@ -85,9 +65,54 @@ def extract(
         signal.signal(signal.SIGTERM, before)
     for failure in summary.failures:
         click.echo(f"failed: {failure.path}: {failure.error}", err=True)
-    click.echo(json.dumps(summary.to_dict(), ensure_ascii=False, indent=1) if json_report else summary.to_text())
+    if given["json_report"]:
+        click.echo(json.dumps(summary.to_dict(), ensure_ascii=False, indent=1))
+    else:
+        click.echo(summary.to_text())
     if summary.failures:
         sys.exit(_SOME_FAILED)
+
+
+def _run(paths: tuple[Path, ...], out: Path, options: "BackendOptions", given: dict[str, Any]) -> "Summary":
+    from rich.console import Console
+
+    from pcan_extract.pipeline import extract as run
+    from pcan_extract.share import EVERYTHING, Share
+    from pcan_extract.smoothing import Processing
+    from pcan_pose.taxonomy import MA52, Taxonomy
+
+    name = given["taxonomy"]
+    tree = None if name is None else MA52 if name == MA52.name else Taxonomy.from_yaml(name)
+    return run(
+        paths,
+        out,
+        backend=given["backend"],
+        options=options,
+        layout=given["layout"],
+        allow_missing_joints=given["allow_missing_joints"],
+        processing=Processing(given["interpolate"], given["smooth"]),
+        labels=given["labels"],
+        taxonomy=tree,
+        overlay=given["overlay"],
+        workers=given["workers"],
+        clips_per_shard=given["clips_per_shard"],
+        share=EVERYTHING if given["shard"] is None else Share.parse(given["shard"]),
+        engine=given["engine"],
+        address=given["address"],
+        console=Console(stderr=True),
+    )
+
+
+def _check(backend: str, options: "BackendOptions") -> None:
+    """Say what keeps a backend from running; exit code 1 if something does."""
+    from pcan_extract.checks import check_backend
+
+    faults = check_backend(backend, options)
+    for fault in faults:
+        click.echo(fault)
+    if faults:
+        sys.exit(1)
+    click.echo(f"backend {backend!r}: everything that it needs is there.")
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

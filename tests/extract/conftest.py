@@ -38,13 +38,14 @@ def write_video(
     times: Sequence[int] | None = None,
     options: dict[str, str] | None = None,
     codec: str = "mpeg4",
+    pixels: str = "yuv420p",
 ) -> Path:
     """Return the path of a new video; `times` are in units of 1 / 1000 s."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", options=options or {}) as container:
         stream: Any = container.add_stream(codec, rate=rate)
         stream.height, stream.width = pictures[0].shape[:2]
-        stream.pix_fmt = "yuv420p"
+        stream.pix_fmt = pixels
         if times is not None:
             stream.codec_context.time_base = Fraction(1, 1000)
         if rotation:

@@ -14,7 +14,7 @@ import numpy as np
 from pcan_extract.backends import Estimate
 from pcan_extract.video import Frame, VideoInfo
 from pcan_pose.errors import ExtractionError
-from pcan_pose.skeleton import SKELETONS
+from pcan_pose.skeleton import Skeleton, skeleton
 
 
 @dataclass
@@ -22,7 +22,7 @@ class FakeBackend:
     """Joint v of person m lies at (mean grey + v + 1000 m, v)."""
 
     name: str = "fake"
-    layout: str = "mediapipe_holistic"
+    layout: str | Skeleton = "mediapipe_holistic"
     estimator: str = "fake 1"
     settings: Mapping[str, str] = field(default_factory=dict)
     seconds_per_frame: float = 0.0
@@ -50,7 +50,7 @@ class FakeBackend:
             os.kill(os.getpid(), signal.SIGKILL)
         if info.width == self.raise_width:
             raise ValueError("a surprise")
-        joints = np.arange(SKELETONS[self.layout].num_joints, dtype=np.float32)
+        joints = np.arange(skeleton(self.layout).num_joints, dtype=np.float32)
         keypoints, scores = [], []
         for frame in frames:
             time.sleep(self.seconds_per_frame)

@@ -6,13 +6,18 @@ from click.testing import CliRunner
 from fake_backends import FakeBackend
 
 import pcan_extract.pipeline
+from pcan_extract.backends import BackendOptions
+from pcan_extract.report import Summary
+from pcan_extract.share import Share
+from pcan_extract.smoothing import Processing
 from pcan_pose.commands.extract import extract
+from pcan_pose.errors import ConfigError
 from pcan_pose.keypoints import read_set
 
 
 @pytest.fixture
 def invoke(monkeypatch):
-    monkeypatch.setattr(pcan_extract.pipeline, "create_backend", lambda name: FakeBackend())
+    monkeypatch.setattr(pcan_extract.pipeline, "create_backend", lambda name, options: FakeBackend())
     return lambda *arguments: CliRunner().invoke(extract, [str(argument) for argument in arguments])
 
 
@@ -67,3 +72,95 @@ def test_usage(arguments, text, invoke):
     result = invoke(*arguments)
     assert result.exit_code == 2
     assert text in result.stderr
+
+
+def test_options_reach_the_pipeline(monkeypatch, one_clip, tmp_path):
+    given = {}
+
+    def pipeline(paths, out, **options):
+        given.update(options, paths=paths, out=out)
+        return Summary(1, 1, 10, 10, None, 1.0, 10.0)
+
+    monkeypatch.setattr(pcan_extract.pipeline, "extract", pipeline)
+    text = (
+        f"{one_clip} --out {tmp_path} --backend mmpose --model rtmw --checkpoint a.pth --detector b.onnx "
+        "--detector-checkpoint c.pth --device cuda:1 --precision bf16 --batch-size 8 --persons 2 --layout coco17 "
+        "--allow-missing-joints --interpolate 5 --smooth 1.5 0.25 --workers 3 --clips-per-shard 9 --shard 2/3 "
+        "--engine ray --address auto"
+    )
+    result = CliRunner().invoke(extract, text.split())
+    assert result.exit_code == 0, result.output
+    console = given.pop("console")
+    assert console.stderr
+    assert given == {
+        "paths": (one_clip,),
+        "out": tmp_path,
+        "backend": "mmpose",
+        "options": BackendOptions(
+            model="rtmw",
+            checkpoint="a.pth",
+            detector="b.onnx",
+            detector_checkpoint="c.pth",
+            device="cuda:1",
+            precision="bf16",
+            batch_size=8,
+            persons=2,
+        ),
+        "layout": "coco17",
+        "allow_missing_joints": True,
+        "processing": Processing(5, (1.5, 0.25)),
+        "labels": (),
+        "taxonomy": None,
+        "overlay": None,
+        "workers": 3,
+        "clips_per_shard": 9,
+        "share": Share(2, 3),
+        "engine": "ray",
+        "address": "auto",
+    }
+
+
+def test_check_says_what_is_missing(monkeypatch):
+    import pcan_extract.backends.mediapipe as module
+
+    def check(options):
+        return [] if options.persons == 1 else ["one person only; run without --persons."]
+
+    monkeypatch.setattr(module, "check", check, raising=False)
+    result = CliRunner().invoke(extract, ["--check"])
+    assert (result.exit_code, result.stdout) == (0, "backend 'mediapipe': everything that it needs is there.\n")
+    result = CliRunner().invoke(extract, ["--check", "--persons", "2"])
+    assert (result.exit_code, result.stdout) == (1, "one person only; run without --persons.\n")
+
+
+def test_check_of_a_backend_that_offers_none(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    result = CliRunner().invoke(extract, ["--check"])
+    assert result.exit_code == 1
+    assert "run pip install 'pcan-pose[mediapipe]'" in result.stdout
+    with pytest.raises(ConfigError, match="unknown backend 'mediapip'. Did you mean 'mediapipe'?"):
+        CliRunner().invoke(extract, ["--check", "--backend", "mediapip"], catch_exceptions=False)
+
+
+def test_settings_are_recorded_and_kept(invoke, one_clip, tmp_path):
+    out = tmp_path / "set"
+    assert invoke(one_clip, "--out", out, "--workers", 1, "--interpolate", 3, "--smooth", 1, 0.1).exit_code == 0
+    extra = read_set(out).header.extra
+    assert extra == {"backend": "fake", "interpolate": "3", "smooth": "1,0.1"}
+    result = invoke(one_clip, "--out", out, "--workers", 1)
+    assert isinstance(result.exception, ConfigError)
+    assert "interpolate is 'not set', but this extraction was begun with '3'" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (("--engine", "rey"), "unknown engine 'rey'. Did you mean 'ray'?"),
+        (("--address", "auto"), "address 'auto' is for engine 'ray'; leave it out."),
+        (("--shard", "4/3"), "shard 4/3: the first number must be 1 to 3."),
+    ],
+)
+def test_wrong_engine_leaves_nothing_behind(arguments, fault, invoke, one_clip, tmp_path):
+    result = invoke(one_clip, "--out", tmp_path / "set", *arguments)
+    assert isinstance(result.exception, ConfigError) and str(result.exception) == fault
+    assert not (tmp_path / "set").exists()

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from pcan_extract.inputs import find_inputs, read_label_list
+from pcan_extract.inputs import find_inputs
+from pcan_extract.labels import read_label_list
 from pcan_pose.errors import DataError
 from pcan_pose.taxonomy import MA52
 

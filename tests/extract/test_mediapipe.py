@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from pcan_extract.backends import create_backend
+from pcan_extract.estimation import estimate_video
 from pcan_extract.inputs import VideoInput
-from pcan_extract.worker import estimate_video
 from pcan_pose.errors import MissingDependencyError
 from pcan_pose.skeleton import skeleton
 

@@ -1,10 +1,5 @@
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +39,7 @@ def test_set_holds_every_clip(undisturbed, videos):
     assert sorted(path.name for path in undisturbed.iterdir()) == [
         "extract.json",
         *(f"part-0000{i}.parquet" for i in range(3)),
+        "report.json",
     ]
     assert found.clip_ids == IDS
     assert found.sources == [f"{clip_id}.mp4" for clip_id in IDS]
@@ -191,70 +187,6 @@ def test_backend_that_does_not_load_ends_the_run(videos, undisturbed, tmp_path):
     assert parts(tmp_path / "set") == parts(undisturbed)
 
 
-SCRIPT = """
-import signal
-import sys
-from pathlib import Path
-from fake_backends import FakeBackend
-from pcan_extract.pipeline import extract
-
-if __name__ == "__main__":
-    # Started in the background of a shell, a process inherits that Ctrl-C is ignored.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    videos, out, pids = map(Path, sys.argv[1:])
-    backend = FakeBackend(seconds_per_frame=0.12, pids=pids)
-    extract([videos], out, backend=backend, workers=2, clips_per_shard=3)
-"""
-
-
-def running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def wait_for(condition, seconds=20.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "nothing happens"
-        time.sleep(0.01)
-
-
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
-@pytest.mark.parametrize(
-    ("number", "clips"),
-    [(signal.SIGKILL, 1), (signal.SIGKILL, 4), (signal.SIGINT, 2)],
-    ids=["killed-early", "killed-late", "ctrl-c"],
-)
-def test_stopped_run_goes_on(number, clips, undisturbed, videos, tmp_path):
-    out, pids, script = tmp_path / "set", tmp_path / "pids", tmp_path / "script.py"
-    pids.mkdir()
-    script.write_text(SCRIPT)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    process = subprocess.Popen(
-        [sys.executable, str(script), str(videos), str(out), str(pids)], env=environment, stderr=subprocess.DEVNULL
-    )
-
-    def finished() -> int:
-        in_shards = 3 * len(list(out.glob("part-*")))
-        return max(in_shards, in_shards + len(list(out.glob(".staging/*.parquet"))))
-
-    try:
-        wait_for(lambda: finished() >= clips)
-    finally:
-        process.send_signal(number)
-        process.wait()
-    assert process.returncode == -number
-    wait_for(lambda: not any(running(int(path.name)) for path in pids.iterdir()))
-    kept = finished()
-    assert clips <= kept < 7
-    summary = run(videos, out)
-    assert summary.extracted <= 7 - clips
-    assert parts(out) == parts(undisturbed)
-    assert not list(out.glob(".*"))
-
-
 def test_leftovers_of_a_killed_run_are_removed(videos, tmp_path):
     out = tmp_path / "set"
     run(videos / "first", out)
@@ -270,7 +202,7 @@ def test_leftovers_of_a_killed_run_are_removed(videos, tmp_path):
 def test_damaged_staged_clip_is_extracted_again(undisturbed, videos, tmp_path):
     out = tmp_path / "set"
     run(videos, out)
-    staged = Staging(out, read_header(out), 3).staged(IDS[1])
+    staged = Staging(out, read_header(out)).staged(IDS[1])
     staged.parent.mkdir()
     staged.write_bytes(b"damaged")
     (out / "part-00000.parquet").unlink()
