@@ -15,7 +15,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	# torch first and pinned: with the CPU build there, nothing else pulls a CUDA build in.
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[mediapipe,onnx,demo,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[mediapipe,onnx,rgb,ray,demo,dev]'
 	touch $(STAMP)
 
 demo: $(STAMP)
@@ -35,7 +35,7 @@ $(NUMPY2)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(NUMPY2)
 	grep -v '^numpy==' constraints.txt > $(NUMPY2)/constraints.txt
 	$(NUMPY2)/bin/pip install --quiet --constraint $(NUMPY2)/constraints.txt torch
-	$(NUMPY2)/bin/pip install --quiet --constraint $(NUMPY2)/constraints.txt --editable '.[onnx,demo,dev]' 'numpy>=2'
+	$(NUMPY2)/bin/pip install --quiet --constraint $(NUMPY2)/constraints.txt --editable '.[onnx,rgb,demo,dev]' 'numpy>=2'
 	touch $(NUMPY2)/.installed
 
 # MMPose is unmaintained: it has an environment of its own, and two of its requirements, which do not build, are left out.
