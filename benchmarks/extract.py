@@ -1,8 +1,7 @@
 """How fast videos become keypoints: the estimator alone, the pipeline with one worker, and with two.
 
     python -m benchmarks.extract --videos MA-52/samples
-    python -m benchmarks.extract --backend mmpose --model rtmpose-m_8xb256-420e_coco-256x192 --checkpoint rtmpose-m.pth \
---layout coco17
+    python -m benchmarks.extract --videos MA-52/samples --backend onnx --model rtmw.onnx
 
 The estimator alone is given pictures that lie in memory; its networks are loaded before the clock starts. The pipeline
 decodes, estimates and writes a whole set; the time that its processes take to start is measured on one short video and
