@@ -5,16 +5,19 @@
 
 The estimator alone is given pictures that lie in memory; its networks are loaded before the clock starts. The pipeline
 decodes, estimates and writes a whole set; the time that its processes take to start is measured on one short video and
-taken off, as it does not grow with the work. The three take turns, `--rounds` times, and the medians are shown. With a
-backend that has batches, the estimator alone is also measured with batches of one picture.
+taken off, as it does not grow with the work. A worker decodes in a thread of its own, so one worker keeps more than one
+CPU busy; how the work scales shows against one worker on one CPU. All take turns, `--rounds` times, and the medians are
+shown. With a backend that has batches, the estimator alone is also measured with batches of one picture.
 """
 
 import json
+import os
 import shutil
 import tempfile
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -30,8 +33,10 @@ from pcan_pose.engine.distributed import pick_device
 def main() -> None:
     """Measure, print and write the figures."""
     given = _options()
-    options = BackendOptions(model=given.model, checkpoint=given.checkpoint, device="cpu")
-    single = None if given.backend == "mediapipe" else replace(options, batch_size=1)
+    has_options = given.backend != "mediapipe"
+    device = "cpu" if has_options else "auto"
+    options = BackendOptions(model=given.model, checkpoint=given.checkpoint, device=device)
+    single = replace(options, batch_size=1) if has_options else None
     films = sorted(path for path in given.videos.rglob("*") if path.suffix.lower() in VIDEO_EXTENSIONS)
     pictures = [_read(film) for film in films]
     rates: dict[str, list[float]] = {}
@@ -44,14 +49,22 @@ def main() -> None:
                 measured["estimator alone, one picture at a time"] = _alone(
                     create_backend(given.backend, single), pictures
                 )
-            for workers in (1, 2):
-                rate = _pipeline(given, options, copies, work / "set", workers)
-                measured[f"pipeline, {workers} worker{'s' * (workers > 1)}"] = rate
+            with _one_cpu():
+                measured["pipeline, 1 worker on one CPU"] = _pipeline(given, options, copies, work / "set", 1)
+            measured["pipeline, 1 worker"] = _pipeline(given, options, copies, work / "set", 1)
+            measured["pipeline, 2 workers"] = _pipeline(given, options, copies, work / "set", 2)
             for name, rate in measured.items():
                 rates.setdefault(name, []).append(rate)
     figures = {name: median(values) for name, values in rates.items()}
-    alone, one, two = (figures[name] for name in ("estimator alone", "pipeline, 1 worker", "pipeline, 2 workers"))
-    ratios = {"one worker to the estimator alone": one / alone, "two workers to one": two / one}
+    alone, pinned, one, two = (
+        figures[name]
+        for name in ("estimator alone", "pipeline, 1 worker on one CPU", "pipeline, 1 worker", "pipeline, 2 workers")
+    )
+    ratios = {
+        "one worker to the estimator alone": one / alone,
+        "two workers to one": two / one,
+        "two workers to one on one CPU": two / pinned,
+    }
     if single is not None:
         ratios["batches to one picture at a time"] = alone / figures["estimator alone, one picture at a time"]
     report = {
@@ -71,6 +84,17 @@ def main() -> None:
         print(f"{name:<42} {value:6.1f} frames/s")
     for name, value in ratios.items():
         print(f"{name:<42} {value:6.2f}")
+
+
+@contextmanager
+def _one_cpu() -> Iterator[None]:
+    """Return a context in which this process and those that it starts have one CPU."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _read(film: Path) -> tuple[list[Frame], VideoInfo]:
