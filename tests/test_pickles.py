@@ -237,7 +237,9 @@ def test_code_in_a_pickle(tmp_path: Path) -> None:
 
 
 def test_layouts_that_do_not_fit(tmp_path: Path) -> None:
-    known = "openpose28 (28), coco17 (17), coco_wholebody133 (133), mediapipe_holistic (75), kinect20 (20)"
+    known = (
+        "openpose28 (28), coco17 (17), halpe26 (26), coco_wholebody133 (133), mediapipe_holistic (75), kinect20 (20)"
+    )
     odd = write(tmp_path, [annotation("a", joints=25)])
     assert faults_of(odd, SkeletonError) == [f"no layout has 25 joints; known are {known}."]
     wrong = "keypoints of 25 joints, layout 'coco17' has 17."

@@ -1,5 +1,6 @@
 """The workers of `pool` as actors of Ray Data: on this machine, or on a cluster whose machines share a file system."""
 
+import builtins
 import importlib.util
 import logging
 import os
@@ -128,7 +129,7 @@ class RayWorkers(Generic[Task, Result]):
         )
         blocks = dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
         try:
-            with _threads_ended(), closing(iter(blocks)) as opened:
+            with _print_kept(), _threads_ended(), closing(iter(blocks)) as opened:
                 for block in opened:
                     for row in block.to_pylist():
                         result = pickle.loads(row["result"])
@@ -252,6 +253,16 @@ def _sigterm_kept() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _print_kept() -> Iterator[None]:
+    """Return a context that leaves the program's print as it was; Ray puts its own there when a worker dies."""
+    before = builtins.print
+    try:
+        yield
+    finally:
+        builtins.print = before
 
 
 @contextmanager

@@ -270,7 +270,16 @@ def test_options_of_the_other_kind_of_split(
 
 
 def test_the_commands() -> None:
-    assert sorted(data.commands) == ["export", "import", "import-scores", "info", "simulate", "split", "validate"]
+    assert sorted(data.commands) == [
+        "crops",
+        "export",
+        "import",
+        "import-scores",
+        "info",
+        "simulate",
+        "split",
+        "validate",
+    ]
 
 
 def test_help_imports_nothing_heavy() -> None:

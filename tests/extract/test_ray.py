@@ -1,5 +1,6 @@
 """Ray's actors in the place of the pool's processes; Ray takes seconds to start, so one start serves many tests."""
 
+import builtins
 import importlib.util
 import json
 import os
@@ -103,12 +104,14 @@ class TestOnOneCluster:
 
     def test_second_death_gives_a_task_up(self, cluster, tmp_path):
         # -1 dies once, -2 always.
+        own_print = print
         results = dict(RayWorkers(work, 2, start_actor, (str(tmp_path),)).run([0, -1, -2, 3, 4]))
         assert {task: type(result) for task, result in results.items()} == {
             **dict.fromkeys([0, -1, 3, 4], tuple),
             -2: WorkerDied,
         }
         assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"tries-1": "xx", "tries-2": "xx"}
+        assert builtins.print is own_print
 
     def test_chunks_follow_each_other(self, cluster, tmp_path, monkeypatch):
         monkeypatch.setattr(ray_workers, "_CHUNK_BYTES", 1)
