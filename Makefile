@@ -21,15 +21,17 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)
 	$(BIN)/pcan-pose demo --out demo --overwrite
 
+# Ray changes its process's logging, so its tests have one of their own.
 test: $(STAMP)
-	$(BIN)/pytest
+	$(BIN)/pytest -m 'not ray'
+	$(BIN)/pytest -m ray
 
 test-fast: $(STAMP)
-	$(BIN)/pytest -m 'not slow'
+	$(BIN)/pytest -m 'not slow and not ray'
 
 # MediaPipe forces numpy 1; everything else also runs with numpy 2, whose newest release this takes.
 test-numpy2: $(NUMPY2)/.installed
-	$(NUMPY2)/bin/pytest
+	$(NUMPY2)/bin/pytest -m 'not ray'
 
 $(NUMPY2)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(NUMPY2)

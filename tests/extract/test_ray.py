@@ -26,7 +26,7 @@ def needs_ray(test):
     test = pytest.mark.skipif(not INSTALLED, reason="needs Ray Data: pip install 'pcan-pose[ray]'")(test)
     # Ray warns of what it does itself.
     test = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")(test)
-    return pytest.mark.slow(test)
+    return pytest.mark.ray(pytest.mark.slow(test))
 
 
 def start_actor(folder: str) -> None:
