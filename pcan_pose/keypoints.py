@@ -5,6 +5,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -25,6 +26,8 @@ __all__ = [
     "write_set",
     "write_shard",
 ]
+
+_ARRAYS = {"keypoints", "scores"}
 
 
 def shard_paths(path: str | Path) -> list[Path]:
@@ -59,12 +62,13 @@ def read_header(path: str | Path) -> Header:
         raise _corrupt(first, error) from error
 
 
-def read_set(path: str | Path, *, unique: bool = True) -> KeypointSet:
+def read_set(path: str | Path, *, unique: bool = True, arrays: bool = True) -> KeypointSet:
     """Return the keypoint set of a folder of shards, or of one shard.
 
     Args:
         path: The folder or the shard.
         unique: Whether a clip id that comes twice is an error.
+        arrays: Whether keypoints and scores are read; without them every clip has 0 persons, whatever the file says.
 
     Raises:
         DataError: If a shard is missing, damaged or disagrees with the others, or a clip id comes twice.
@@ -74,8 +78,10 @@ def read_set(path: str | Path, *, unique: bool = True) -> KeypointSet:
     first: Header | None = None
     for shard in shard_paths(path):
         try:
-            table = pq.read_table(shard, partitioning=None)
+            table = pq.read_table(shard, partitioning=None) if arrays else _without_arrays(shard)
             header = Header.from_metadata(table.schema.metadata, shard)
+        except MemoryError:
+            raise  # Arrow's own is one of its exceptions too, and says nothing against the shard
         except (pa.ArrowException, OSError) as error:
             faults += _corrupt(shard, error).faults
             continue
@@ -103,6 +109,19 @@ def read_set(path: str | Path, *, unique: bool = True) -> KeypointSet:
         ]:
             raise DataError(*twice)
     return keypoint_set
+
+
+def _without_arrays(shard: Path) -> pa.Table:
+    """Return a shard's table whose clips have no persons: whole to every check, and without keypoints and scores."""
+    names = pq.read_schema(shard).names
+    table = pq.read_table(shard, columns=[name for name in names if name not in _ARRAYS], partitioning=None)
+    if "persons" in names:
+        place = table.column_names.index("persons")
+        table = table.set_column(place, "persons", pa.array(np.zeros(len(table), np.int32)))
+    nothing = pa.LargeListArray.from_arrays(np.zeros(len(table) + 1, np.int64), pa.array([], pa.float32()))
+    for name in sorted(_ARRAYS & set(names)):
+        table = table.append_column(name, nothing)
+    return table
 
 
 def write_shard(file: str | Path, keypoint_set: KeypointSet) -> None:

@@ -9,6 +9,7 @@ from pcan_pose.config.section import Section
 
 Stream = Literal["joint", "bone", "joint_motion", "bone_motion"]
 Centre = Literal["first_frame", "clip", "frame"]
+Memory = Literal["device", "map"]
 Range = tuple[float, float]
 
 
@@ -76,6 +77,13 @@ class DataConfig(Section):
     """Which clips, and what of them the network sees."""
 
     path: Path = Field(description="keypoint set: a folder of Parquet shards")
+    memory: Memory = Field(
+        default="device",
+        description="where the keypoints lie: on the device, or in files mapped into memory, for sets larger than it",
+    )
+    map_folder: Path | None = Field(
+        default=None, description="folder of the mapped files; none puts them beside the set, in <path>.map"
+    )
     train_split: str = Field(default="train", description="split to train on")
     val_split: str | None = Field(default=None, description="split to measure during training; none is needed")
     streams: tuple[Stream, ...] = Field(

@@ -9,35 +9,38 @@ import torch
 from torch import Tensor
 
 from pcan_pose.config import DataConfig
+from pcan_pose.data.clip_index import ClipIndex, Clips
 from pcan_pose.data.dataset import PoseDataset, Sample
+from pcan_pose.data.mapped_dataset import MappedDataset
 from pcan_pose.data.source import ClipSource, Inputs
 from pcan_pose.data.streams import network_input
 from pcan_pose.data.transforms import augment, even_positions, random_positions
-from pcan_pose.keypoints import KeypointSet
 
 
 class PoseSource(ClipSource):
-    """Skeletons on the device; a batch is the streams (B, M, T, V, C) and the found joints, bool (B, M, T, V).
+    """Skeletons in memory or on disk; a batch is the streams (B, M, T, V, C) and the found joints, bool (B, M, T, V).
 
     Args:
         dataset: The clips.
         data: Streams, frames and augmentations.
     """
 
-    def __init__(self, dataset: PoseDataset, data: DataConfig) -> None:
+    def __init__(self, dataset: PoseDataset | MappedDataset, data: DataConfig) -> None:
         super().__init__(dataset.clip_ids, dataset.labels, dataset.device, "+".join(data.streams))
         self.dataset = dataset
         self._data = data
 
     @classmethod
-    def from_set(cls, keypoint_set: KeypointSet, data: DataConfig, device: torch.device | str) -> "PoseSource":
+    def from_set(cls, clips: Clips, data: DataConfig, device: torch.device | str) -> "PoseSource":
         """Return a set's clips, normalised as the configuration says.
 
         Raises:
-            DataError: If clips have no frame.
+            DataError: If clips have no frame, or those on disk cannot be mapped into memory.
         """
+        if isinstance(clips, ClipIndex):
+            return cls(MappedDataset(clips, data, device), data)
         dataset = PoseDataset(
-            keypoint_set,
+            clips,
             device=device,
             persons=data.persons,
             centre=data.centre,
@@ -49,9 +52,10 @@ class PoseSource(ClipSource):
     def training_batches(self, batches: Sequence[Tensor], rows: slice, generator: torch.Generator) -> Iterator[Inputs]:
         """Yield an epoch's batches; see `ClipSource.training_batches`."""
         data, dataset = self._data, self.dataset
-        for clips in batches:
+        at_hand = dataset.at_hand([clips[rows] for clips in batches])
+        for clips, (near, places) in zip(batches, at_hand, strict=True):
             positions = random_positions(len(clips), data.frames, data.augment, generator)
-            sample = dataset.sample(clips[rows], positions[rows])
+            sample = near.sample(places, positions[rows])
             keypoints, scores = augment(
                 sample.keypoints, sample.scores, dataset.skeleton, data.augment, generator, rows=rows, batch=len(clips)
             )
@@ -64,12 +68,13 @@ class PoseSource(ClipSource):
 
     def _variants(self, clips: Tensor, copies: int) -> Iterator[Sample]:
         data, dataset = self._data, self.dataset
-        yield dataset.sample(clips, even_positions(len(clips), data.frames, self.device))
+        ((near, places),) = dataset.at_hand([clips])
+        yield near.sample(places, even_positions(len(clips), data.frames, self.device))
         changes = data.augment.model_copy(update={"noise": 0.0, "joint_dropout": 0.0})
         for copy in range(copies):
             generator = torch.Generator(self.device).manual_seed(copy)
             positions = random_positions(1, data.frames, changes, generator).expand(len(clips), -1)
-            sample = dataset.sample(clips, positions)
+            sample = near.sample(places, positions)
             yield Sample(*augment(sample.keypoints, sample.scores, dataset.skeleton, changes, generator, batch=1))
 
     def _inputs(self, keypoints: Tensor, scores: Tensor) -> Inputs:

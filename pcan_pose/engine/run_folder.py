@@ -23,7 +23,7 @@ from pcan_pose.errors import CheckpointError
 CONFIG = "config.yaml"
 METRICS = "metrics.jsonl"
 # Where a run is computed and kept may change when it is resumed; what is computed may not.
-_MAY_CHANGE = frozenset({"output", "data.path", "train.device", "train.threads"})
+_MAY_CHANGE = frozenset({"output", "data.path", "data.memory", "data.map_folder", "train.device", "train.threads"})
 
 
 class RunFolder:

@@ -1,13 +1,16 @@
 """The clips of a run: what it trains on and what it is measured on."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from pcan_pose.config import EfficientNetConfig, RunConfig, TwoBranchConfig, VideoTransformerConfig
+from pcan_pose.config import DataConfig, EfficientNetConfig, RunConfig, TwoBranchConfig, VideoTransformerConfig
 from pcan_pose.data.both_source import BothSource
+from pcan_pose.data.clip_index import Clips, read_index
 from pcan_pose.data.dataset import class_counts
+from pcan_pose.data.memory import check_fits, explained
 from pcan_pose.data.pose_source import PoseSource
 from pcan_pose.data.rgb.augment import RGBAugment
 from pcan_pose.data.rgb.dataset import RGBDataset
@@ -15,7 +18,7 @@ from pcan_pose.data.rgb.source import RGBSource
 from pcan_pose.data.source import ClipSource
 from pcan_pose.engine.branches import Branch
 from pcan_pose.errors import ConfigError, DataError
-from pcan_pose.keypoints import Header, KeypointSet, read_set
+from pcan_pose.keypoints import Header, read_set
 from pcan_pose.taxonomy import Taxonomy
 
 
@@ -48,7 +51,7 @@ def load_data(config: RunConfig, device: torch.device) -> TrainingData:
         DataError: If the set has no taxonomy, a split is empty, or clips have no label or an unknown one.
         ConfigError: If there are fewer clips than one batch needs.
     """
-    keypoint_set = read_set(config.data.path)
+    keypoint_set = read_clips(config.data)
     taxonomy = keypoint_set.header.taxonomy
     if taxonomy is None:
         raise DataError(f"{config.data.path}: the set has no taxonomy, so its labels mean nothing; import it with one.")
@@ -77,8 +80,26 @@ def load_data(config: RunConfig, device: torch.device) -> TrainingData:
     return TrainingData(make_source(training, config, device), val, taxonomy, keypoint_set.header)
 
 
+def read_clips(data: DataConfig, path: Path | None = None) -> Clips:
+    """Return the clips of a set, with their keypoints unless the configuration leaves these on disk.
+
+    Args:
+        data: Says the set, and where its keypoints lie.
+        path: Another set, or None.
+
+    Raises:
+        DataError: If the set cannot be read or is larger than memory.
+    """
+    path = path or data.path
+    if data.memory == "map":
+        return read_index(path)
+    check_fits(path)
+    with explained(path):
+        return read_set(path)
+
+
 def make_source(
-    keypoint_set: KeypointSet, config: RunConfig, device: torch.device | str, branch: Branch | None = None
+    keypoint_set: Clips, config: RunConfig, device: torch.device | str, branch: Branch | None = None
 ) -> ClipSource:
     """Return a set's clips as the run's encoder takes them.
 
@@ -97,14 +118,17 @@ def make_source(
         case TwoBranchConfig() if branch == "rgb":
             return _pictures(keypoint_set, config, device)
         case TwoBranchConfig() if branch is None:
-            return BothSource(
-                PoseSource.from_set(keypoint_set, config.data, device), _pictures(keypoint_set, config, device)
-            )
+            return BothSource(_skeletons(keypoint_set, config, device), _pictures(keypoint_set, config, device))
         case _:
-            return PoseSource.from_set(keypoint_set, config.data, device)
+            return _skeletons(keypoint_set, config, device)
 
 
-def _pictures(keypoint_set: KeypointSet, config: RunConfig, device: torch.device | str) -> RGBSource:
+def _skeletons(keypoint_set: Clips, config: RunConfig, device: torch.device | str) -> PoseSource:
+    with explained(config.data.path):
+        return PoseSource.from_set(keypoint_set, config.data, device)
+
+
+def _pictures(keypoint_set: Clips, config: RunConfig, device: torch.device | str) -> RGBSource:
     rgb = config.data.rgb
     if rgb is None:
         raise ConfigError("data.rgb is missing; name the crops as data.rgb.crops.")

@@ -9,9 +9,8 @@ from pcan_pose.engine.distributed import pick_device
 from pcan_pose.engine.inference import score_clips
 from pcan_pose.engine.network import build_network
 from pcan_pose.engine.run_folder import RunFolder
-from pcan_pose.engine.sources import make_source
+from pcan_pose.engine.sources import make_source, read_clips
 from pcan_pose.errors import CheckpointError, DataError
-from pcan_pose.keypoints import read_set
 from pcan_pose.models.recognizer import Recognizer
 from pcan_pose.scores import ScoreSet
 from pcan_pose.taxonomy import Taxonomy
@@ -45,7 +44,7 @@ def test_run(
     if branch is not None:
         recognizer = one_branch(recognizer, branch)
     path = data or config.data.path
-    keypoint_set = read_set(path)
+    keypoint_set = read_clips(config.data, path)
     header = keypoint_set.header
     faults = []
     if (header.layout, header.dims) != (state["layout"], state["dims"]):

@@ -40,6 +40,7 @@ RUNS: dict[str, dict[str, Any]] = {
         "optim__lr": 0.01,
     },
     "two persons": {"train__epochs": 1, "data__persons": 2, "train__ema": 0, "encoder__groups": 2},
+    "mapped files": {"train__epochs": 1, "data__memory": "map"},
 }
 
 
