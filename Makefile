@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 NUMPY2 := .venv-numpy2
 MMPOSE := .venv-mmpose
 
-.PHONY: demo test test-fast test-numpy2 test-mmpose check setup clean
+.PHONY: demo test test-fast test-numpy2 test-mmpose check bench bench-check setup clean
 
 setup: $(STAMP)
 
@@ -59,6 +59,13 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Wants a machine with nothing else to do.
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks.speed --write-docs
+
+bench-check: $(STAMP)
+	$(BIN)/python -m benchmarks.speed --check benchmarks/results/speed.json
 
 clean:
 	rm -rf $(VENV) $(NUMPY2) $(MMPOSE) demo runs dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,85 @@
+"""Whether something became slower since the last recorded run.
+
+Times differ from machine to machine and from day to day; compared are the ratios to the baseline encoder in the same
+run.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from benchmarks.speed_file import Group
+from pcan_pose.errors import DataError
+
+# What decides whether two ratios mean the same thing.
+_MUST_AGREE = ("device", "threads", "quick")
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A figure that got worse.
+
+    Args:
+        group: Its group.
+        name: Its name.
+        before: The recorded ratio to the baseline encoder.
+        now: The ratio now.
+    """
+
+    group: str
+    name: str
+    before: float
+    now: float
+
+    def __str__(self) -> str:
+        return f"{self.group}: {self.name}: {self.before:.3g} -> {self.now:.3g} ({self.now / self.before - 1:+.0%})"
+
+
+def lost(measured: Mapping[str, Group], recorded: Mapping[str, Group], most: float) -> list[Lost]:
+    """Return the figures whose ratio to the baseline encoder fell by more than a share, worst first.
+
+    Args:
+        measured: Groups of this run.
+        recorded: Groups of the recorded one.
+        most: The share that may be lost, 0.15 for 15 %.
+
+    Raises:
+        DataError: If the two were measured in different ways, or have no figure in common.
+    """
+    found = []
+    compared = 0
+    for name, group in measured.items():
+        if name not in recorded:
+            continue
+        then, now = recorded[name].conditions, group.conditions
+        different = [
+            f"{key} {then.get(key)} before, {now[key]} now" for key in _MUST_AGREE if then.get(key) != now[key]
+        ]
+        if different:
+            raise DataError(f"{name}: not comparable with the recorded run: {'; '.join(different)}.")
+        ratios = _ratios(recorded, name)
+        for figure in group.figures:
+            before = ratios.get(figure.key)
+            if figure.ratio is None or before is None:
+                continue
+            compared += 1
+            if figure.ratio < (1 - most) * before:
+                found.append(Lost(name, figure.name, before, figure.ratio))
+    if not compared:
+        raise DataError("nothing that was measured is in the recorded run; record it with 'make bench'.")
+    return sorted(found, key=lambda each: each.now / each.before)
+
+
+def unknown(measured: Mapping[str, Group], recorded: Mapping[str, Group]) -> list[str]:
+    """Return the names of what could be compared and is not in the recorded run."""
+    return [
+        f"{name}: {figure.name}"
+        for name, group in measured.items()
+        for figure in group.figures
+        if figure.ratio is not None and figure.key not in _ratios(recorded, name)
+    ]
+
+
+def _ratios(groups: Mapping[str, Group], name: str) -> dict[tuple[object, ...], float]:
+    """Return the ratios of a group by their figures' keys, none if there is no such group."""
+    figures = groups[name].figures if name in groups else []
+    return {figure.key: figure.ratio for figure in figures if figure.ratio is not None}
