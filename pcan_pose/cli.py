@@ -15,6 +15,7 @@ from pcan_pose.commands.config import config
 from pcan_pose.commands.data import data
 from pcan_pose.commands.demo import demo
 from pcan_pose.commands.evaluate import evaluate
+from pcan_pose.commands.export import export
 from pcan_pose.commands.extract import extract
 from pcan_pose.commands.report import report
 from pcan_pose.commands.test import test
@@ -60,5 +61,5 @@ def main(verbose: bool) -> None:
     )
 
 
-for _command in (extract, data, train, test, evaluate, report, config, demo):
+for _command in (extract, data, train, test, evaluate, report, export, config, demo):
     main.add_command(_command)

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from pcan_pose.cli import main
 
-COMMANDS = {"extract", "data", "train", "test", "evaluate", "report", "config", "demo"}
+COMMANDS = {"extract", "data", "train", "test", "evaluate", "report", "export", "config", "demo"}
 PROJECT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join([str(PROJECT), str(PROJECT / "extract")])}
 
@@ -29,6 +29,7 @@ def test_the_commands_are_frozen() -> None:
     }
     assert options["train"] == ["--dry-run", "--resume", "--set", "config_file"]
     assert options["test"] == ["--branch", "--copies", "--data", "--device", "--out", "--split", "run"]
+    assert options["export"] == ["--checkpoint", "--frames", "--onnx", "--overwrite", "run"]
     assert options["report"] == ["--baseline", "--device", "--out", "--overwrite", "--split", "run"]
     assert {"--out", "--layout", "--overlay", "--labels", "--workers", "paths"} <= set(options["extract"])
     assert {"--weights", "scores"} <= set(options["evaluate"])

@@ -5,8 +5,10 @@ import math
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from pcan_pose.data.source import ClipSource
+from pcan_pose.models.folding import fold
 from pcan_pose.models.recognizer import Recognizer
 from pcan_pose.scores import ScoreSet
 from pcan_pose.taxonomy import Taxonomy
@@ -36,14 +38,14 @@ def score_clips(
         copies: Changed copies of each clip, at least 0.
         batch_size: Clips in one batch; None leaves it to the source.
     """
-    recognizer.eval()
+    network = _for_inference(recognizer.eval())
     batch_size = batch_size or clips.scoring_size
     action_logits, body_logits = [], []
     for start in range(0, len(clips), batch_size):
         batch = torch.arange(start, min(start + batch_size, len(clips)), device=clips.device)
         actions, bodies = [], []
         for inputs in clips.scoring_batch(batch, copies):
-            prediction = recognizer(*inputs)
+            prediction = network(*inputs)
             actions.append(prediction.action_logits)
             bodies.append(prediction.body_logits)
         action_logits.append(_mean(actions))
@@ -57,6 +59,16 @@ def score_clips(
         stream=clips.stream,
         model=model,
     )
+
+
+def _for_inference(recognizer: Recognizer) -> Recognizer:
+    """Return the network, folded where that is faster.
+
+    A compiled one stays as it is: its copy would have to be compiled again.
+    """
+    norms = any(isinstance(module, nn.BatchNorm2d) for module in recognizer.encoder.modules())
+    compiled = recognizer.encoder._compiled_call_impl is not None
+    return fold(recognizer) if norms and not compiled else recognizer
 
 
 def _mean(logits: list[torch.Tensor]) -> torch.Tensor:

@@ -63,15 +63,23 @@ def test_run(
     return score_clips(recognizer, clips, taxonomy, model=config.name, copies=copies)
 
 
-def load_run(run: Path, device: str = "auto") -> tuple[RunConfig, Recognizer, Taxonomy, dict[str, object]]:
+def load_run(
+    run: Path, device: str = "auto", checkpoint: Path | None = None
+) -> tuple[RunConfig, Recognizer, Taxonomy, dict[str, object]]:
     """Return a run's configuration, its trained network on a device, its taxonomy and its checkpoint's content.
+
+    Args:
+        run: The run folder.
+        device: auto, cpu, cuda or cuda:N.
+        checkpoint: Another checkpoint of the run; None takes its newest.
 
     Raises:
         CheckpointError: If the run or its checkpoint cannot be used.
     """
     folder = RunFolder(Path(run))
     config = folder.config()
-    state = load_checkpoint(folder.checkpoint)
+    file = checkpoint or folder.checkpoint
+    state = load_checkpoint(file)
     taxonomy = Taxonomy.from_json(str(state["taxonomy"]))
     recognizer = build_network(
         config, taxonomy, layout=str(state["layout"]), dims=int(str(state["dims"])), trained=state.get("rgb", {})
@@ -79,7 +87,5 @@ def load_run(run: Path, device: str = "auto") -> tuple[RunConfig, Recognizer, Ta
     try:
         recognizer.load_state_dict(state["model"])
     except RuntimeError as error:
-        raise CheckpointError(
-            f"{folder.checkpoint}: does not fit the run's configuration: {str(error).splitlines()[0]}"
-        ) from error
+        raise CheckpointError(f"{file}: does not fit the run's configuration: {str(error).splitlines()[0]}") from error
     return config, recognizer.to(pick_device(device)), taxonomy, state

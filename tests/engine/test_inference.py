@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from tiny_runs import TREE, Configure, tiny_set
+from torch import nn
 
 from pcan_pose.config import AugmentConfig, RunConfig
 from pcan_pose.data.dataset import PoseDataset
@@ -86,3 +87,21 @@ def test_copies_are_averaged_and_a_clip_does_not_depend_on_its_neighbours(config
     still = config.data.model_copy(update={"augment": AugmentConfig()})
     same = score_clips(recognizer, PoseSource(dataset, still), TREE, model="m", copies=2)
     np.testing.assert_allclose(same.action_logits, plain, rtol=1e-4, atol=1e-5)
+
+
+def test_norms_are_folded_unless_the_network_is_compiled(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = configure()
+    recognizer, clips = trained(config), PoseSource(PoseDataset(tiny_set()), config.data)
+    folded = score_clips(recognizer, clips, TREE, model="m")
+    assert any(isinstance(module, nn.BatchNorm2d) for module in recognizer.modules())
+    norms = []
+    for module in recognizer.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.register_forward_hook(lambda *_: norms.append(1))
+    score_clips(recognizer, clips, TREE, model="m")
+    assert not norms
+    monkeypatch.setattr(recognizer.encoder, "_compiled_call_impl", recognizer.encoder._call_impl)
+    plain = score_clips(recognizer, clips, TREE, model="m")
+    assert norms
+    np.testing.assert_allclose(folded.action_logits, plain.action_logits, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(folded.body_logits, plain.body_logits, rtol=0, atol=1e-5)

@@ -70,7 +70,7 @@ class ConvNorm(nn.Module):
         if stride > 1:
             x = F.pad(x, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
         padding = 0 if stride > 1 else kernel // 2
-        x = self.norm(F.conv2d(x, self.conv.weight, None, stride, padding, groups=self.conv.groups))
+        x = self.norm(F.conv2d(x, self.conv.weight, self.conv.bias, stride, padding, groups=self.conv.groups))
         return F.relu6(x) if self.activation else x
 
 
