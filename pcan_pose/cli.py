@@ -48,14 +48,14 @@ class _Commands(click.Group):
 @click.version_option(__version__, package_name="pcan-pose", prog_name="pcan-pose")
 @click.option("-v", "--verbose", is_flag=True, help="Say more about what is done.")
 def main(verbose: bool) -> None:
-    r"""Recognise micro-actions from skeletons: videos in, keypoints, an action tree with prototypes, fused scores out.
+    """Recognise micro-actions from skeletons: videos in, keypoints, an action tree with prototypes, fused scores out.
 
     \b
     pcan-pose extract videos/ --out keypoints/      videos to keypoints
     pcan-pose train configs/ma52_pose.yaml          keypoints to a run
     pcan-pose test runs/ma52_pose --split val --out pose.parquet
     pcan-pose evaluate pose.parquet rgb.parquet     scores to fused metrics
-    """
+    """  # noqa: D301 - click keeps the lines below a backspace character as they are
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
