@@ -5,7 +5,7 @@ tail K actions of the split.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,12 @@ _ATTEMPTS = 64
 
 
 def split_by_subject(
-    keypoint_set: KeypointSet, fractions: Mapping[str, float], *, seed: int = 0, prefix: str = "xsub_"
+    keypoint_set: KeypointSet,
+    fractions: Mapping[str, float],
+    *,
+    among: Sequence[str] = (),
+    seed: int = 0,
+    prefix: str = "xsub_",
 ) -> KeypointSet:
     """Return the set with further splits, each with other subjects.
 
@@ -26,30 +31,35 @@ def split_by_subject(
     set has already are kept.
 
     Args:
-        keypoint_set: The set; every clip must name its subject.
+        keypoint_set: The set; every clip that is dealt out must name its subject.
         fractions: Share of each split in the clips, positive, together 1.
+        among: Splits whose clips are dealt out, such as those with known subjects; all clips by default.
         seed: Seed of the random orders.
         prefix: What the new splits' names begin with.
 
     Raises:
         DataError: If the shares are not positive or not 1 together, clips have no subject, there are fewer subjects
-            than splits, or the set has a split of such a name already; all of these at once.
+            than splits, or the set has a split of such a name already; all of these at once. Also if there is no split
+            to deal out.
     """
     names = [prefix + name for name in fractions]
     shares = list(fractions.values())
-    subjects, member = np.unique([subject or "" for subject in keypoint_set.subjects], return_inverse=True)
-    if faults := _faults(keypoint_set, shares, names, [name for name in subjects.tolist() if name]):
+    dealt = np.arange(len(keypoint_set))
+    if among:
+        dealt = np.unique(np.concatenate([keypoint_set.in_split(name) for name in among]))
+    part = keypoint_set.select(dealt)
+    subjects, member = np.unique([subject or "" for subject in part.subjects], return_inverse=True)
+    taken = sorted({*names} & {*keypoint_set.split_names()})
+    if faults := _faults(part, shares, names, [name for name in subjects.tolist() if name], taken):
         raise DataError(*faults)
-    counts = _label_counts(keypoint_set, member.reshape(-1), len(subjects))
+    counts = _label_counts(part, member.reshape(-1), len(subjects))
     random = np.random.default_rng(seed)
     attempts = [_deal(counts, np.array(shares), random.permutation(len(subjects))) for _ in range(_ATTEMPTS)]
     _, split_of = min(attempts, key=lambda attempt: attempt[0])
-    return keypoint_set.with_splits(
-        [
-            (*splits, names[number])
-            for splits, number in zip(keypoint_set.splits, split_of[member.reshape(-1)].tolist(), strict=True)
-        ]
-    )
+    splits = list(keypoint_set.splits)
+    for place, number in zip(dealt.tolist(), split_of[member.reshape(-1)].tolist(), strict=True):
+        splits[place] = (*splits[place], names[number])
+    return keypoint_set.with_splits(splits)
 
 
 def long_tail(
@@ -99,7 +109,9 @@ def long_tail(
     )
 
 
-def _faults(keypoint_set: KeypointSet, shares: list[float], names: list[str], subjects: list[str]) -> list[str]:
+def _faults(
+    keypoint_set: KeypointSet, shares: list[float], names: list[str], subjects: list[str], taken: list[str]
+) -> list[str]:
     faults = []
     if not shares or min(shares) <= 0 or not np.isclose(sum(shares), 1):
         faults.append(f"fractions {', '.join(map(str, shares))}: expected positive numbers that are 1 together.")
@@ -107,11 +119,11 @@ def _faults(keypoint_set: KeypointSet, shares: list[float], names: list[str], su
     if nobody:
         some = ", ".join(nobody[:5])
         faults.append(
-            f"{len(nobody)} clips name no subject ({some}); import them with --subject-from-name, if it is there."
+            f"{len(nobody)} clips name no subject ({some}); import them with --subject-from-name, if it is there, or "
+            "name the splits to deal out with --split."
         )
     elif len(subjects) < len(names):
         faults.append(f"{len(names)} splits need as many subjects, the set has {len(subjects)}.")
-    taken = [name for name in names if name in keypoint_set.split_names()]
     faults += [f"the set has a split {name!r} already; choose another prefix with --prefix." for name in taken]
     return faults
 

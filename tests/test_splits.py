@@ -84,6 +84,25 @@ def test_shares_that_are_none(fractions: dict[str, float], shown: str) -> None:
     assert str(caught.value) == f"fractions {shown}: expected positive numbers that are 1 together."
 
 
+def test_only_some_splits_are_dealt_out() -> None:
+    """As for MA-52, whose test clips name no subject."""
+    known, unknown = many(), [clip(f"u{i}", frames=1, splits=("test",), subject=None) for i in range(5)]
+    both = small_set(*unknown[:2], *known.clips(), *unknown[2:])
+    got, alone = split_by_subject(both, THREE, among=["all"], seed=1), split_by_subject(known, THREE, seed=1)
+    assert got.clip_ids == both.clip_ids
+    assert dict(zip(got.clip_ids, got.splits, strict=True)) == {
+        **dict(zip(alone.clip_ids, alone.splits, strict=True)),
+        **{each.clip_id: ("test",) for each in unknown},
+    }
+    with pytest.raises(DataError, match=r"^5 clips name no subject \(u0, u1, u2, u3, u4\); import"):
+        split_by_subject(both, THREE)
+    with pytest.raises(DataError, match="other"):
+        split_by_subject(both, THREE, among=["other"])
+    taken = [clip("t", frames=1, splits=("xsub_val",), subject=None), *known.clips()]
+    with pytest.raises(DataError, match="the set has a split 'xsub_val' already"):
+        split_by_subject(small_set(*taken), THREE, among=["all"])
+
+
 def test_all_faults_come_together() -> None:
     unknown: dict[str, Any] = {"splits": ("xsub_val",)}
     made = [clip("a", subject="s"), clip("b", **unknown), clip("c", subject="")]
@@ -91,7 +110,8 @@ def test_all_faults_come_together() -> None:
         split_by_subject(small_set(*made), {"train": 0.5, "val": 0.4})
     assert caught.value.faults == (
         "fractions 0.5, 0.4: expected positive numbers that are 1 together.",
-        "2 clips name no subject (b, c); import them with --subject-from-name, if it is there.",
+        "2 clips name no subject (b, c); import them with --subject-from-name, if it is there, or name the splits to "
+        "deal out with --split.",
         "the set has a split 'xsub_val' already; choose another prefix with --prefix.",
     )
     with pytest.raises(DataError, match=r"^3 splits need as many subjects, the set has 1\.$"):

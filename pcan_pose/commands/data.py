@@ -143,7 +143,13 @@ def validate(keypoint_set: Path, as_json: bool) -> None:
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the set with the new splits.")
 @click.option("--fractions", help="By subject: shares of train, val and test.  [default: 0.6,0.2,0.2]")
-@click.option("--split", "copied", multiple=True, metavar="NAME", help="By long-tail: split to copy; may be repeated.")
+@click.option(
+    "--split",
+    "chosen",
+    multiple=True,
+    metavar="NAME",
+    help="By subject: split to deal out, all clips if left out. By long-tail: split to copy. May be repeated.",
+)
 @click.option("--ratio", type=float, help="By long-tail: how many times rarer the last action is than the first.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Equal seeds, equal splits.")
 @click.option("--prefix", help="What the new splits' names begin with.  [default: xsub_ or long_tail_]")
@@ -153,7 +159,7 @@ def split(
     by: str,
     out: Path,
     fractions: str | None,
-    copied: tuple[str, ...],
+    chosen: tuple[str, ...],
     ratio: float | None,
     seed: int,
     prefix: str | None,
@@ -162,25 +168,26 @@ def split(
     """Add splits to a set, which keeps its own.
 
     By subject: every subject is in one split only; with two fractions the splits are train and test, with three train,
-    val and test. By long-tail: of each --split a copy in which the actions, ranked at random, have fewer and fewer
-    clips, down to 1 / --ratio of the most frequent one's.
+    val and test. With --split only those splits' clips are dealt out, such as the ones whose subjects are known.
+    By long-tail: of each --split a copy in which the actions, ranked at random, have fewer and fewer clips, down to
+    1 / --ratio of the most frequent one's.
     """
     from pcan_pose.keypoints import check_writable, read_set, write_set
     from pcan_pose.splits import long_tail, split_by_subject
 
-    thinned = _check_split_usage(by, fractions, copied, ratio)
+    thinned = _check_split_usage(by, fractions, chosen, ratio)
     check_writable(out, overwrite=overwrite)
     if by == "subject":
         prefix = "xsub_" if prefix is None else prefix
         shares = _parse_fractions(fractions or "0.6,0.2,0.2")
-        new = split_by_subject(read_set(keypoint_set), shares, seed=seed, prefix=prefix)
+        new = split_by_subject(read_set(keypoint_set), shares, among=chosen, seed=seed, prefix=prefix)
         names = [prefix + name for name in shares]
     else:
         prefix = "long_tail_" if prefix is None else prefix
         new = read_set(keypoint_set)
-        for name in copied:
+        for name in chosen:
             new = long_tail(new, name, thinned, seed=seed, prefix=prefix)
-        names = [prefix + name for name in copied]
+        names = [prefix + name for name in chosen]
     write_set(out, new, overwrite=overwrite)
     for name in names:
         members = new.in_split(name)
@@ -191,13 +198,13 @@ def split(
             click.echo(f"{name}: {len(members):,} clips, {max(counts):,} to {min(counts):,} of an action")
 
 
-def _check_split_usage(by: str, fractions: str | None, copied: tuple[str, ...], ratio: float | None) -> float:
+def _check_split_usage(by: str, fractions: str | None, chosen: tuple[str, ...], ratio: float | None) -> float:
     """Return the ratio; options that belong to the other kind of split are refused, as is a long tail without them."""
-    if by == "subject" and (copied or ratio is not None):
-        raise click.UsageError("--split and --ratio belong to --by long-tail.")
+    if by == "subject" and ratio is not None:
+        raise click.UsageError("--ratio belongs to --by long-tail.")
     if by == "long-tail" and fractions is not None:
         raise click.UsageError("--fractions belongs to --by subject.")
-    if by == "long-tail" and (not copied or ratio is None):
+    if by == "long-tail" and (not chosen or ratio is None):
         raise click.UsageError("--by long-tail needs --split and --ratio, such as --split train --ratio 10.")
     return 1.0 if ratio is None else ratio
 

@@ -223,6 +223,11 @@ def test_split_by_subject(tmp_path: Path, keypoint_set: Path) -> None:
     )
     assert text.splitlines() == ["s_train: 16 clips of 4 subjects", "s_test: 4 clips of 1 subjects"]
     assert len(faults("split", out, "--by", "subject", "--out", tmp_path / "three")) == 3
+    text = output(
+        "split", out, "--by", "subject", "--split", "xsub_val", "--split", "xsub_test", "--out", tmp_path / "four",
+        "--fractions", "0.5,0.5", "--prefix", "s_",
+    )  # fmt: skip
+    assert text.splitlines() == ["s_train: 4 clips of 1 subjects", "s_test: 4 clips of 1 subjects"]
 
 
 @pytest.mark.parametrize("fractions", ["1", "0.6;0.4", "a,b", "0.2,0.2,0.2,0.4"])
@@ -254,8 +259,7 @@ def test_split_by_long_tail(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["subject", "--ratio", "3"], "--split and --ratio belong to --by long-tail."),
-        (["subject", "--split", "old"], "--split and --ratio belong to --by long-tail."),
+        (["subject", "--ratio", "3"], "--ratio belongs to --by long-tail."),
         (["long-tail", "--split", "old"], "--by long-tail needs --split and --ratio, such as"),
         (["long-tail", "--ratio", "3"], "--by long-tail needs --split and --ratio, such as"),
         (["long-tail", "--split", "old", "--ratio", "3", "--fractions", "1,0"], "--fractions belongs to --by subject."),
