@@ -49,11 +49,13 @@ def create_engine(
         case "ray":
             from pcan_extract.ray_workers import RayWorkers
 
-            def written(task: Task, outcome: Outcome) -> Path | None:
-                done = isinstance(task, ExtractTask) and outcome.error is None
-                return staging.staged(task.video.clip_id) if done else None
+            def written(task: Task, outcomes: list[Outcome]) -> list[Path]:
+                if not isinstance(task, ExtractTask):
+                    return []
+                done = [video for video, each in zip(task.videos, outcomes, strict=True) if each.error is None]
+                return [staging.staged(video.clip_id) for video in done]
 
-            engine: RayWorkers[Task, Outcome] = RayWorkers(
+            engine: RayWorkers[Task, list[Outcome]] = RayWorkers(
                 run_task, workers, start_worker, arguments, address=address, gpus=gpus, written=written
             )
             return engine, False

@@ -1,13 +1,16 @@
-"""A video in, a clip out.
+"""Videos in, clips out.
 
 Shapes: T frames, M persons, V joints.
 """
 
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 
-from pcan_extract.backends.base import Estimate, PoseBackend
+from pcan_extract.backends.base import BatchingBackend, Estimate, Estimated, PoseBackend
 from pcan_extract.decoding import DecodeAhead
 from pcan_extract.inputs import VideoInput
 from pcan_extract.smoothing import Processing
@@ -17,6 +20,36 @@ from pcan_pose.keypoints import Clip
 from pcan_pose.skeleton import map_layout, skeleton
 
 
+def estimate_each(backend: PoseBackend, videos: Iterable[DecodeAhead]) -> Iterator[Estimated]:
+    """Yield what becomes of each video, in their order; what is wrong with one concerns no other.
+
+    Args:
+        backend: An entered backend. Where it gains by it, batches go on from one video to the next.
+        videos: Their decoders; closed when they are done with.
+    """
+    if batches_across_videos(backend):
+        yield from backend.estimate_all(videos)
+        return
+    for video in videos:
+        start = time.perf_counter()
+        result: Estimate | Exception
+        try:
+            with video:
+                frames = iter(video)
+                result = backend.estimate(frames, video.announced)
+                # A backend that stops early must not hide how the video ends.
+                for _ in frames:
+                    pass
+        except Exception as error:
+            result = error
+        yield Estimated(result, time.perf_counter() - start)
+
+
+def batches_across_videos(backend: PoseBackend) -> TypeGuard[BatchingBackend]:
+    """Return whether a backend is to be given several videos at once."""
+    return isinstance(backend, BatchingBackend) and backend.across_videos
+
+
 def estimate_video(
     video: VideoInput,
     backend: PoseBackend,
@@ -24,31 +57,56 @@ def estimate_video(
     *,
     allow_missing: bool = False,
     processing: Processing | None = None,
-    decoder: DecodeAhead | None = None,
 ) -> tuple[Clip, VideoInfo]:
     """Return the clip of one video in a layout, and what was measured of the video.
-
-    Where a joint was not found (score 0), its coordinates are 0.
 
     Args:
         video: The video.
         backend: An entered backend.
         layout: Layout of the result, a key of `SKELETONS`.
-        allow_missing: Whether joints that the backend's layout cannot give get score 0 instead of being an error.
+        allow_missing: As in `make_clip`.
         processing: Closes gaps and smooths, or None.
-        decoder: The video's decoder if it has been started before; it is closed at the end.
 
     Raises:
         ExtractionError: If the video cannot be decoded to its end, or the backend's answer does not fit it.
         SkeletonError: If the backend's layout cannot be mapped.
     """
-    with decoder or DecodeAhead(video.path) as decoder:
-        frames = iter(decoder)
-        estimate = backend.estimate(frames, decoder.announced)
-        # A backend that stops early must not hide how the video ends.
-        for _ in frames:
-            pass
-        info = decoder.measured
+    decoder = DecodeAhead(video.path)
+    (estimated,) = estimate_each(backend, [decoder])
+    if isinstance(estimated.result, Exception):
+        raise estimated.result
+    info = decoder.measured
+    clip = make_clip(video, estimated.result, info, backend, layout, allow_missing=allow_missing, processing=processing)
+    return clip, info
+
+
+def make_clip(
+    video: VideoInput,
+    estimate: Estimate,
+    info: VideoInfo,
+    backend: PoseBackend,
+    layout: str,
+    *,
+    allow_missing: bool = False,
+    processing: Processing | None = None,
+) -> Clip:
+    """Return the clip of one video in a layout.
+
+    Where a joint was not found (score 0), its coordinates are 0.
+
+    Args:
+        video: The video.
+        estimate: Its poses.
+        info: What was measured of it.
+        backend: Where the poses come from.
+        layout: Layout of the result, a key of `SKELETONS`.
+        allow_missing: Whether joints that the backend's layout cannot give get score 0 instead of being an error.
+        processing: Closes gaps and smooths, or None.
+
+    Raises:
+        ExtractionError: If the estimate does not fit the video.
+        SkeletonError: If the backend's layout cannot be mapped.
+    """
     _check(estimate, backend, info, video.path)
     keypoints, scores = map_layout(*estimate, backend.layout, layout, allow_missing=allow_missing)  # (T, M, V, 2), ...
     if not scores.shape[1]:
@@ -60,7 +118,7 @@ def estimate_video(
     scores = scores.swapaxes(0, 1)  # (M, T, V)
     if processing is not None:
         keypoints, scores = processing(keypoints, scores, info.fps)
-    clip = Clip(
+    return Clip(
         clip_id=video.clip_id,
         keypoints=np.ascontiguousarray(keypoints, dtype=np.float32),
         scores=np.ascontiguousarray(scores, dtype=np.float32),
@@ -72,7 +130,6 @@ def estimate_video(
         height=info.height,
         source=video.source,
     )
-    return clip, info
 
 
 def _check(estimate: Estimate, backend: PoseBackend, info: VideoInfo, path: Path) -> None:

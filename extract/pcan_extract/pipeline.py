@@ -11,6 +11,7 @@ from rich.console import Console
 from pcan_extract.backends import BackendOptions, PoseBackend, create_backend
 from pcan_extract.checks import check_folder, check_layout, check_numbers, check_overlay, read_inputs
 from pcan_extract.engines import create_engine
+from pcan_extract.estimation import batches_across_videos
 from pcan_extract.locks import FolderLock
 from pcan_extract.plan import PLAN_NAME, Plan, load_plan, save_plan
 from pcan_extract.planning import ShardLimits, extend_plan
@@ -105,7 +106,8 @@ def extract(
             # The results of changed files are dropped before the plan says that it knows of the change.
             finished, dirty = staging.prepare(plan, changed)
             save_plan(out, plan)
-        run = Run(plan, staging, finished, runner, in_order=in_order, console=console)
+        grouped = batches_across_videos(estimator)
+        run = Run(plan, staging, finished, runner, in_order=in_order, grouped=grouped, console=console)
         notices = run.notices(inputs, changed)
         for notice in notices:
             _log.info(notice)

@@ -1,22 +1,17 @@
 """The workers of `pool` as actors of Ray Data: on this machine, or on a cluster whose machines share a file system."""
 
-import builtins
 import importlib.util
-import logging
 import os
 import pickle
-import signal
-import socket
-import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from pcan_extract.pool import WorkerDied
+from pcan_extract.ray_session import cause, connected, print_kept, threads_ended
 from pcan_pose.errors import ExtractionError, MissingDependencyError
 
 Task = TypeVar("Task")
@@ -25,18 +20,8 @@ Result = TypeVar("Result")
 _TRIES = 2
 _ATTEMPTS = 3
 _CHUNK_BYTES = 64 * 1024**2
-_STORE_BYTES = 4 * _CHUNK_BYTES
 # Seconds; network file systems rely on what they know of a folder for up to a minute.
 _PATIENCE = 90.0
-
-_QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    # Ray says on the screen that a worker died; the report says so too, and which video it was.
-    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
-    "RAY_BACKEND_LOG_LEVEL": "fatal",
-    # An actor that reserves no GPU sees all of them, as a process of `pool` does.
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-}
 
 
 class RayWorkers(Generic[Task, Result]):
@@ -53,8 +38,8 @@ class RayWorkers(Generic[Task, Result]):
         address: Cluster to join, ``auto`` or ``HOST:PORT``. None takes the one that the program has joined or that
             ``RAY_ADDRESS`` names, and otherwise starts Ray on this machine, for the duration of a run.
         gpus: GPUs that each actor reserves, >= 0, also a fraction.
-        written: Gives the file that a task has written for this process, or None. The result is held back until this
-            machine sees the file.
+        written: Gives the files that a task has written for this process. The result is held back until this machine
+            sees them.
 
     Raises:
         MissingDependencyError: If Ray Data is not installed.
@@ -69,7 +54,7 @@ class RayWorkers(Generic[Task, Result]):
         *,
         address: str | None = None,
         gpus: float = 0.0,
-        written: Callable[[Task, Result], Path | None] | None = None,
+        written: Callable[[Task, Result], Iterable[Path]] | None = None,
     ) -> None:
         # Looked for, not imported: that takes seconds.
         if any(importlib.util.find_spec(name) is None for name in ("ray", "pandas")):
@@ -93,13 +78,14 @@ class RayWorkers(Generic[Task, Result]):
         chunk = next(chunks, None)
         if chunk is None:
             return
-        with _connected(self._address, self._count):
+        with connected(self._address, self._count):
             while chunk is not None:
                 with closing(self._results(chunk)) as results:
                     for number, result in results:
                         task: Task = pickle.loads(chunk[number])
                         if self._written is not None and not isinstance(result, WorkerDied):
-                            _wait_for(self._written(task, result))
+                            for path in self._written(task, result):
+                                _wait_for(path)
                         yield task, result
                 chunk = next(chunks, None)
 
@@ -129,7 +115,7 @@ class RayWorkers(Generic[Task, Result]):
         )
         blocks = dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
         try:
-            with _print_kept(), _threads_ended(), closing(iter(blocks)) as opened:
+            with print_kept(), threads_ended(), closing(iter(blocks)) as opened:
                 for block in opened:
                     for row in block.to_pylist():
                         result = pickle.loads(row["result"])
@@ -137,7 +123,7 @@ class RayWorkers(Generic[Task, Result]):
                             raise result
                         yield row["number"], result
         except RayError as error:
-            raise ExtractionError(f"engine 'ray' cannot go on: {_cause(error)}.") from error
+            raise ExtractionError(f"engine 'ray' cannot go on: {cause(error)}.") from error
 
 
 class _Ledger:
@@ -208,96 +194,9 @@ def _chunks(tasks: Iterable[Any]) -> Iterator[list[bytes]]:
         yield chunk
 
 
-@contextmanager
-def _connected(address: str | None, count: int | None) -> Iterator[None]:
-    """Return a context in which Ray runs."""
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
-    import ray
-    import ray.data
-
-    if address is None and ray.is_initialized():
-        yield
-        return
-    for handler in logging.getLogger("ray.data").handlers:
-        if isinstance(handler, logging.StreamHandler):
-            handler.setLevel(logging.CRITICAL)
-    address = address or os.environ.get("RAY_ADDRESS")
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if address is None:
-        options |= {"num_cpus": count, "object_store_memory": _STORE_BYTES, "include_dashboard": False}
-    try:
-        if address is not None and ":" in address:
-            # Ray would try for minutes.
-            host, port = address.removeprefix("ray://").rsplit(":", 1)
-            socket.create_connection((host, int(port)), timeout=10).close()
-        with _sigterm_kept(), _silence():
-            ray.init(address or "local", **options)
-    except (OSError, RuntimeError, ValueError) as error:
-        where = "on this machine" if address is None else f"at {address}"
-        raise ExtractionError(f"engine 'ray': no Ray {where} ({_cause(error)}).") from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-@contextmanager
-def _sigterm_kept() -> Iterator[None]:
-    """Return a context that leaves this process's answer to SIGTERM as it was; Ray sets its own."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def _print_kept() -> Iterator[None]:
-    """Return a context that leaves the program's print as it was; Ray puts its own there when a worker dies."""
-    before = builtins.print
-    try:
-        yield
-    finally:
-        builtins.print = before
-
-
-@contextmanager
-def _threads_ended() -> Iterator[None]:
-    """Return a context that waits for the threads that Ray Data has started in it, some of which outlive an iteration.
-
-    Ray ends this process, without a word, when one of its threads comes back to it after its shutdown.
-    """
-    before = set(threading.enumerate())
-    try:
-        yield
-    finally:
-        for thread in set(threading.enumerate()) - before:
-            if thread.name.startswith(("iter_threaded", "StreamingExecutor")):
-                thread.join(_PATIENCE)
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Return a context in which nothing is written to standard error, by Ray's C++ code either."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-
-
-def _wait_for(path: Path | None) -> None:
+def _wait_for(path: Path) -> None:
     end = time.monotonic() + _PATIENCE
-    while path is not None and not path.exists():
+    while not path.exists():
         if time.monotonic() > end:
             raise ExtractionError(
                 f"{path}: a Ray worker has written this file, but it is not on this machine; "
@@ -307,11 +206,3 @@ def _wait_for(path: Path | None) -> None:
         with suppress(OSError):
             os.listdir(path.parent)
         time.sleep(0.1)
-
-
-def _cause(error: BaseException) -> str:
-    """Return the last line of the first error that has one; Ray quotes the traceback of its worker above it."""
-    chain: BaseException | None = error
-    while chain is not None and not str(chain).strip():
-        chain = chain.__cause__
-    return str(chain or error).strip().rpartition("\n")[2].strip().rstrip(".")

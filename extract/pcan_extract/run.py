@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
@@ -11,13 +11,14 @@ from typing import Protocol
 from rich.console import Console
 
 from pcan_extract.found import Found
-from pcan_extract.inputs import Inputs
+from pcan_extract.grouping import GROUP, SINGLE, group_videos
+from pcan_extract.inputs import Inputs, VideoInput
 from pcan_extract.plan import Plan
 from pcan_extract.pool import WorkerDied
 from pcan_extract.progress import ProgressReport
 from pcan_extract.report import Record, Status, Summary, failures_of, total_found, write_reports
 from pcan_extract.staging import Staging
-from pcan_extract.worker import ExtractTask, Outcome, OverlayTask
+from pcan_extract.worker import DECODED_AHEAD, ExtractTask, Outcome, OverlayTask
 from pcan_pose.errors import ExtractionError
 
 Task = ExtractTask | OverlayTask
@@ -27,8 +28,8 @@ _DIED = "the worker process died on this file, twice (a crash of the decoder or 
 class Engine(Protocol):
     """What runs tasks: `pool.Workers`, or another with its interface."""
 
-    def run(self, tasks: Iterator[Task]) -> Iterator[tuple[Task, Outcome | WorkerDied]]:
-        """Return an iterator over tasks and their outcomes, in the order in which they end."""
+    def run(self, tasks: Iterator[Task]) -> Iterator[tuple[Task, list[Outcome] | WorkerDied]]:
+        """Return an iterator over tasks and their videos' outcomes, in the order in which the tasks end."""
 
 
 class Run:
@@ -40,6 +41,7 @@ class Run:
         finished: Clips that are finished, with what was found in them.
         engine: What runs the tasks.
         in_order: Whether the engine has one worker, which gets the tasks one after the other.
+        grouped: Whether a task is several videos, for a backend whose batches go on with the next one.
         console: Where to show progress, or None.
     """
 
@@ -51,12 +53,14 @@ class Run:
         engine: Engine,
         *,
         in_order: bool,
+        grouped: bool = False,
         console: Console | None,
     ) -> None:
         self._plan = plan
         self._staging = staging
         self._engine = engine
         self._in_order = in_order
+        self._limits = GROUP if grouped else SINGLE
         self._console = console
         self._shards = staging.shards(plan)
         self._records = {
@@ -92,17 +96,17 @@ class Run:
             dirty: Shards that staged clips wait for.
         """
         tasks = self._tasks()
-        unsettled = Counter(self._shard(task.video.clip_id) for task in tasks)
+        unsettled = Counter(self._shard(video) for task in tasks for video in task.videos)
         for number in sorted(dirty - unsettled.keys()):
             self._staging.assemble(number, self._shards[number])
         start = time.monotonic()
         try:
-            with ProgressReport("extract", len(tasks), self._console) as progress:
-                for task, outcome in self._engine.run(iter(tasks)):
-                    number = self._shard(task.video.clip_id)
-                    if self._settle(task, outcome):
+            with ProgressReport("extract", unsettled.total(), self._console) as progress:
+                for task, video, outcome in self._outcomes(tasks):
+                    number = self._shard(video)
+                    if self._settle(task, video, outcome):
                         dirty.add(number)
-                    progress.clip_done(_frames(outcome), failed=self._failed(task))
+                    progress.clip_done(outcome.frames, failed=self._failed(video))
                     unsettled[number] -= 1
                     if not unsettled[number] and number in dirty:
                         self._staging.assemble(number, self._shards[number])
@@ -112,9 +116,9 @@ class Run:
     def draw(self, folder: Path) -> None:
         """Return nothing; draw the overlays that are missing, or whose clip this run has extracted."""
         with ProgressReport("overlay", len(self._records), self._console) as progress:
-            for task, outcome in self._engine.run(self._overlay_tasks(folder)):
-                self._overlays += self._settle(task, outcome)
-                progress.clip_done(_frames(outcome), failed=self._failed(task))
+            for task, video, outcome in self._outcomes(self._overlay_tasks(folder)):
+                self._overlays += self._settle(task, video, outcome)
+                progress.clip_done(outcome.frames, failed=self._failed(video))
 
     def report(self) -> None:
         """Return nothing; write into the folder what has become of every input so far."""
@@ -143,10 +147,29 @@ class Run:
         )
 
     def _tasks(self) -> list[ExtractTask]:
-        videos = [clip.video for clips in self._shards.values() for clip in clips]
-        waiting = [video for video in videos if self._records[video.clip_id].status == "waiting"]
-        followers = waiting[1:] if self._in_order else []
-        return [ExtractTask(video, then) for video, then in zip_longest(waiting, followers)]
+        clips = (clip for clips in self._shards.values() for clip in clips)
+        waiting = (clip for clip in clips if self._records[clip.video.clip_id].status == "waiting")
+        groups = list(group_videos(waiting, self._limits))
+        followers = [group[:DECODED_AHEAD] for group in groups[1:]] if self._in_order else []
+        return [ExtractTask(group, then) for group, then in zip_longest(groups, followers, fillvalue=())]
+
+    def _outcomes(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, VideoInput, Outcome]]:
+        """Return an iterator over tasks, their videos and what became of each.
+
+        Where a process dies over several videos, or while it decodes another one in advance, its videos are tried
+        again one by one when all others are done.
+        """
+        again: list[Task] = []
+        for task, outcomes in self._engine.run(iter(tasks)):
+            if not isinstance(outcomes, WorkerDied):
+                for video, outcome in zip(task.videos, outcomes, strict=True):
+                    yield task, video, outcome
+            elif isinstance(task, ExtractTask) and (task.then or len(task.videos) > 1):
+                again += [ExtractTask((video,)) for video in task.videos]
+            else:
+                yield task, task.videos[0], Outcome(error=_DIED)
+        if again:
+            yield from self._outcomes(again)
 
     def _overlay_tasks(self, folder: Path) -> Iterator[OverlayTask]:
         for shard in self._staging.read_parts(self._plan):
@@ -157,32 +180,26 @@ class Run:
                 if position is not None and (extracted or not target.exists()):
                     yield OverlayTask(self._plan.clips[position].video, clip, target)
 
-    def _settle(self, task: Task, outcome: Outcome | WorkerDied) -> bool:
-        """Return whether a task has succeeded; record what became of its input."""
-        if isinstance(outcome, WorkerDied):
-            outcome = Outcome(error=_DIED)
+    def _settle(self, task: Task, video: VideoInput, outcome: Outcome) -> bool:
+        """Return whether a task has succeeded on a video; record what became of it."""
         if outcome.fatal:
             raise ExtractionError(str(outcome.error))
-        record = self._records[task.video.clip_id]
+        record = self._records[video.clip_id]
         # The path stands beside the error in every report.
-        error = outcome.error and outcome.error.removeprefix(f"{task.video.path}: ")
+        error = outcome.error and outcome.error.removeprefix(f"{video.path}: ")
         if isinstance(task, OverlayTask):
             record = replace(record, error=error and f"overlay: {error}")
         else:
             status: Status = "failed" if error else "extracted"
             record = replace(record, status=status, found=outcome.found, error=error)
             self._variable += outcome.variable
-        self._records[task.video.clip_id] = replace(record, seconds=record.seconds + outcome.seconds)
+        self._records[video.clip_id] = replace(record, seconds=record.seconds + outcome.seconds)
         return error is None
 
-    def _failed(self, task: Task) -> bool:
-        return self._records[task.video.clip_id].error is not None
+    def _failed(self, video: VideoInput) -> bool:
+        return self._records[video.clip_id].error is not None
 
-    def _shard(self, clip_id: str) -> int:
-        position = self._plan.position(clip_id)
+    def _shard(self, video: VideoInput) -> int:
+        position = self._plan.position(video.clip_id)
         assert position is not None
         return self._plan.clips[position].shard
-
-
-def _frames(outcome: Outcome | WorkerDied) -> int:
-    return outcome.frames if isinstance(outcome, Outcome) else 0

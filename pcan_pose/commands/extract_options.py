@@ -23,7 +23,11 @@ _BACKEND = (
         type=click.Choice(["fp32", "fp16", "bf16"]),
         help="Arithmetic of the networks; the half ones on a GPU only.",
     ),
-    click.option("--batch-size", type=_POSITIVE, help="Pictures at once.  [default: the backend's]"),
+    click.option(
+        "--batch-size",
+        type=_POSITIVE,
+        help="Pictures at once, on a GPU also of several videos.  [default: the backend's]",
+    ),
     click.option("--persons", default=1, show_default=True, type=_POSITIVE, help="People to keep in each video."),
     click.option("--check", is_flag=True, help="Only say what the backend needs and how to get it."),
 )

@@ -14,6 +14,8 @@ from pcan_extract.backends.mmpose_configs import config_folder, find_config, pub
 from pcan_extract.backends.mmpose_layouts import find_layout
 from pcan_extract.backends.mmpose_network import in_half_precision
 from pcan_extract.backends.mmpose_stubs import import_mmpose
+from pcan_extract.decoding import DecodeAhead
+from pcan_extract.estimation import estimate_each
 from pcan_extract.pipeline import extract
 from pcan_extract.video import VideoReader
 from pcan_pose.errors import ConfigError
@@ -130,6 +132,23 @@ def test_people_in_boxes(checkpoints, film):
     np.testing.assert_allclose(first[0], expected[0], atol=1e-3)
     assert nobody[0].shape == (0, 17, 2) and nobody[1].shape == (0, 17)
     np.testing.assert_allclose(second[0], expected[1, :1], atol=1e-3)
+
+
+def test_batches_across_videos_equal_single_videos(checkpoints, film, make_video, tmp_path):
+    paths = [make_video(tmp_path / f"{i}.mp4", film[10 * i : 10 * i + count]) for i, count in enumerate((2, 3, 1))]
+    with create_backend("mmpose", _options(BODY, checkpoints(BODY), batch_size=4)) as backend:
+        assert not backend.across_videos
+        alone = [each.result for each in estimate_each(backend, map(DecodeAhead, paths))]
+        sizes = []
+        hook = backend._network.backbone.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+        backend.across_videos = True
+        together = [each.result for each in estimate_each(backend, map(DecodeAhead, paths))]
+        hook.remove()
+    # Two batches, the second filled up, each as it is and mirrored.
+    assert sizes == [4] * 4
+    for mine, other in zip(together, alone, strict=True):
+        np.testing.assert_allclose(mine.keypoints, other.keypoints, atol=1e-3)
+        np.testing.assert_allclose(mine.scores, other.scores, atol=1e-3)
 
 
 def test_pipeline_writes_openpose28(checkpoints, film, make_video, tmp_path):

@@ -14,7 +14,7 @@ from fake_backends import FakeBackend
 from processes import command, running, start, wait_for
 
 import pcan_extract.pipeline as pipeline
-from pcan_extract import ray_workers
+from pcan_extract import ray_session, ray_workers
 from pcan_extract.pool import WorkerDied
 from pcan_extract.ray_workers import RayWorkers
 from pcan_pose.errors import ExtractionError, MissingDependencyError
@@ -71,7 +71,6 @@ def test_file_that_shows_late_is_waited_for(monkeypatch, tmp_path):
     monkeypatch.setattr(os, "listdir", lambda path: listed.append(path) or late.touch() or [])
     ray_workers._wait_for(late)
     assert listed == [tmp_path]
-    ray_workers._wait_for(None)
     monkeypatch.setattr(ray_workers, "_PATIENCE", 0)
     with pytest.raises(
         ExtractionError, match="none: a Ray worker has written this file, but it is not on this machine"
@@ -86,7 +85,7 @@ def cluster():
 
     before = signal.getsignal(signal.SIGTERM)
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (*ray_workers._QUIET.items(), ("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))):
+        for name, value in (*ray_session.QUIET.items(), ("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))):
             patch.setenv(name, value)
         ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=128 * 1024**2)
         yield ray
@@ -133,7 +132,7 @@ class TestOnOneCluster:
     def test_folder_that_is_not_shared(self, cluster, tmp_path, monkeypatch):
         monkeypatch.setattr(ray_workers, "_PATIENCE", 0.1)
         workers = RayWorkers(
-            work, 1, start_actor, (str(tmp_path),), written=lambda task, result: tmp_path / str(result[0])
+            work, 1, start_actor, (str(tmp_path),), written=lambda task, result: [tmp_path / str(result[0])]
         )
         with pytest.raises(ExtractionError, match=r"0: a Ray worker has written this file, but"):
             list(workers.run([0, 1]))

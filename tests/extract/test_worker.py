@@ -31,6 +31,11 @@ def staging(tmp_path):
     return Staging(tmp_path / "set", Header("openpose28", 2, "fake 1"))
 
 
+def run_one(task):
+    (outcome,) = run_task(task)
+    return outcome
+
+
 class Blinking(FakeBackend):
     """Finds nobody in the frames 4 and 5."""
 
@@ -80,13 +85,13 @@ def test_next_video_is_decoded_while_this_one_is_estimated(video, staging, film,
 
     monkeypatch.setattr(worker, "DecodeAhead", Watched)
     start_worker(FakeBackend(), staging, ClipOptions())
-    assert run_task(ExtractTask(video, then)).frames == 10
+    assert run_one(ExtractTask((video,), (then,))).frames == 10
     assert opened == [video.path, then.path]
-    assert run_task(ExtractTask(then)).found == Found(5, 5, 5)
+    assert run_one(ExtractTask((then,))).found == Found(5, 5, 5)
     assert opened == [video.path, then.path]
     # It was another one that came: the decoder is given up.
-    assert run_task(ExtractTask(video, then)).error is None
-    assert run_task(ExtractTask(video)).frames == 10
+    assert run_one(ExtractTask((video,), (then,))).error is None
+    assert run_one(ExtractTask((video,))).frames == 10
     assert opened[2:] == [video.path, then.path, video.path]
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode ")]
     alone, _ = estimate_video(then, FakeBackend(), "openpose28")
@@ -95,8 +100,8 @@ def test_next_video_is_decoded_while_this_one_is_estimated(video, staging, film,
 
 def test_faults_leave_no_thread(video, staging, tmp_path):
     start_worker(FakeBackend(raise_width=176), staging, ClipOptions())
-    assert "unexpected ValueError: a surprise" in str(run_task(ExtractTask(video)).error)
+    assert "unexpected ValueError: a surprise" in str(run_one(ExtractTask((video,))).error)
     start_worker(FakeBackend(broken=True), staging, ClipOptions())
-    outcome = run_task(ExtractTask(video))
+    outcome = run_one(ExtractTask((video,)))
     assert outcome.fatal and outcome.seconds > 0
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode ")]

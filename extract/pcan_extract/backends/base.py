@@ -3,13 +3,14 @@
 Shapes: T frames, M persons, V joints of the backend's own layout, H rows, W columns.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from pcan_extract.decoding import DecodeAhead
 from pcan_extract.video import Frame, VideoInfo
 from pcan_pose.skeleton import Skeleton
 
@@ -28,6 +29,18 @@ class Estimate(NamedTuple):
 
     keypoints: npt.NDArray[np.float32]
     scores: npt.NDArray[np.float32]
+
+
+class Estimated(NamedTuple):
+    """What became of one video among several.
+
+    Args:
+        result: Its poses, or what is wrong.
+        seconds: Time that went into it; batches are shared out by crops.
+    """
+
+    result: Estimate | Exception
+    seconds: float
 
 
 @runtime_checkable
@@ -84,4 +97,22 @@ class PoseBackend(Protocol):
             frames: Pictures, uint8 (H, W, 3), RGB, all of one size. Decoded as they are taken: a long video need not
                 fit into memory.
             info: What the container announces; its size is the pictures' size except for turned videos.
+        """
+
+
+@runtime_checkable
+class BatchingBackend(PoseBackend, Protocol):
+    """A pose estimator whose batches may go on with the next video."""
+
+    @property
+    def across_videos(self) -> bool:
+        """Whether that pays, so that `estimate_all` is to be given several videos."""
+
+    def estimate_all(self, videos: Iterable[DecodeAhead]) -> Iterator[Estimated]:
+        """Yield the poses of several videos, in their order; what is wrong with one concerns no other.
+
+        The numbers of each are those of `estimate`, up to rounding.
+
+        Args:
+            videos: Their decoders; each is taken when the one before is at its end, read to its end, and closed.
         """

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from pcan_extract.backends.batching import Crops
 from pcan_extract.backends.detector import Detector, detector_settings, load_detector
 from pcan_extract.backends.mmpose_configs import (
     config_fingerprint,
@@ -25,7 +26,7 @@ from pcan_extract.backends.mmpose_network import load_network, resolve_device
 from pcan_extract.backends.mmpose_stubs import import_mmpose
 from pcan_extract.backends.onnx_session import fingerprint
 from pcan_extract.backends.options import BackendOptions
-from pcan_extract.backends.top_down import Floats, TopDown
+from pcan_extract.backends.top_down import Floats, Joints, TopDown
 from pcan_extract.video import Frame
 from pcan_pose.errors import ConfigError, MissingDependencyError, PcanError
 from pcan_pose.skeleton import skeleton
@@ -33,7 +34,7 @@ from pcan_pose.skeleton import skeleton
 _BATCH = {"cpu": 4, "cuda": 32}
 
 
-class MMPoseBackend(TopDown):
+class MMPoseBackend(TopDown[Any]):
     """A top-down network of MMPose, run through MMPose's own preparation of pictures and its own test step.
 
     Layout: what the configuration's data set says of its joints, by their names. Those of COCO, Halpe-26 and
@@ -83,6 +84,7 @@ class MMPoseBackend(TopDown):
             batch_size=options.batch_size or _BATCH[kind],
             persons=options.persons,
             joints=skeleton(self.layout).num_joints,
+            across_videos=kind != "cpu",
         )
         self.estimator = f"mmpose-{self._config.stem} mmpose {mmpose_version()}"
         self.settings = {
@@ -129,21 +131,13 @@ class MMPoseBackend(TopDown):
         assert self._detector is not None
         return self._detector(frames)
 
-    def find_joints(self, frames: Sequence[Frame], boxes: Sequence[Floats]) -> list[tuple[Floats, Floats]]:
-        """Return each frame's keypoints and scores; see `TopDown.find_joints`."""
-        # MMPose's pictures have blue first.
-        pictures = [np.ascontiguousarray(frame[..., ::-1]) for frame in frames]
-        samples = [
-            self._sample(picture, box) for picture, people in zip(pictures, boxes, strict=True) for box in people
-        ]
-        keypoints = np.zeros((len(samples), self._joints, 2), np.float32)
-        scores = np.zeros((len(samples), self._joints), np.float32)
-        # A crowd's crops do not all go through the network at once.
-        for start in range(0, len(samples), self._batch_size):
-            part = slice(start, start + self._batch_size)
-            keypoints[part], scores[part] = self._answers(samples[part])
-        ends = np.cumsum([len(people) for people in boxes])[:-1]
-        return list(zip(np.split(keypoints, ends), np.split(scores.clip(0, 1), ends), strict=True))
+    def cut_out(self, frames: Sequence[Frame], boxes: Sequence[Floats]) -> Crops[Any]:
+        """Yield what MMPose's pipeline makes of each person; see `TopDown.cut_out`."""
+        for frame, people in zip(frames, boxes, strict=True):
+            # MMPose's pictures have blue first.
+            picture = np.ascontiguousarray(frame[..., ::-1])
+            for box in people:
+                yield self._sample(picture, box)
 
     def _sample(self, picture: Frame, box: Floats) -> Any:
         """Return what MMPose's pipeline makes of one person: the crop and how to get back from it."""
@@ -156,8 +150,8 @@ class MMPoseBackend(TopDown):
             }
         )
 
-    def _answers(self, samples: Sequence[Any]) -> tuple[Floats, Floats]:
-        """Return keypoints (N, V, 2) and scores (N, V).
+    def run_network(self, crops: Sequence[Any]) -> Joints:
+        """Return the keypoints of a batch and their scores; see `TopDown.run_network`.
 
         Raises:
             ConfigError: If the network has other joints than its configuration says.
@@ -168,15 +162,15 @@ class MMPoseBackend(TopDown):
         with torch.inference_mode(), warnings.catch_warnings():
             # MMPose calls torch functions by names that are going out of use.
             warnings.simplefilter("ignore", FutureWarning)
-            found = [each.pred_instances for each in self._network.test_step(pseudo_collate(samples))]
+            found = [each.pred_instances for each in self._network.test_step(pseudo_collate(crops))]
         keypoints = np.concatenate([each.keypoints for each in found])
         scores = np.concatenate([each.keypoint_scores for each in found])
-        if keypoints.shape != (len(samples), self._joints, 2) or scores.shape != keypoints.shape[:2]:
+        if keypoints.shape != (len(crops), self._joints, 2) or scores.shape != keypoints.shape[:2]:
             raise ConfigError(
                 f"{self._config}: the network answers with keypoints {keypoints.shape} and scores {scores.shape}; its "
-                f"data set has {self._joints} joints: expected ({len(samples)}, {self._joints}, 2)."
+                f"data set has {self._joints} joints: expected ({len(crops)}, {self._joints}, 2)."
             )
-        return keypoints, scores
+        return keypoints, scores.clip(0, 1)
 
 
 def check(options: BackendOptions | None = None) -> list[str]:

@@ -1,17 +1,18 @@
 """Top-down pose networks as ONNX files: RTMPose, RTMW, DWPose and their like.
 
-Shapes: N crops, P people in one frame, V joints.
+Shapes: N crops, P people in one frame, V joints, h rows and w columns of a crop.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from pcan_extract.backends import crops
+from pcan_extract.backends.batching import Crops
+from pcan_extract.backends.crops import Regions, cut, regions, to_picture
 from pcan_extract.backends.detector import Detector, detector_settings, load_detector
 from pcan_extract.backends.onnx_models import find_model
 from pcan_extract.backends.onnx_session import (
@@ -24,7 +25,7 @@ from pcan_extract.backends.onnx_session import (
 )
 from pcan_extract.backends.options import BackendOptions
 from pcan_extract.backends.simcc import decode
-from pcan_extract.backends.top_down import TopDown
+from pcan_extract.backends.top_down import Joints, TopDown
 from pcan_extract.video import Frame
 from pcan_pose.errors import CheckpointError, ConfigError
 from pcan_pose.skeleton import SKELETONS, skeleton
@@ -35,7 +36,19 @@ _DEVIATION = np.array([58.395, 57.12, 57.375], np.float32)
 _LAYOUTS = {17: "coco17", 26: "halpe26", 133: "coco_wholebody133"}
 
 
-class OnnxBackend(TopDown):
+class _Piece(NamedTuple):
+    """A person cut out of a picture.
+
+    Args:
+        picture: uint8 (1, h, w, 3).
+        where: The region that it shows.
+    """
+
+    picture: npt.NDArray[np.uint8]
+    where: Regions
+
+
+class OnnxBackend(TopDown[_Piece]):
     """A top-down pose network in an ONNX file, run by onnxruntime, with or without a network that finds the people.
 
     Layout: what the file's metadata name under `layout`, else by the number of joints: 17 coco17, 26 halpe26, 133
@@ -73,6 +86,7 @@ class OnnxBackend(TopDown):
             batch_size=options.batch_size or (8 if self._device == "cpu" else 32),
             persons=options.persons,
             joints=joints,
+            across_videos=self._device != "cpu",
         )
         self.estimator = f"onnx-{self._path.stem} onnxruntime {runtime_version()}"
         self.settings = {
@@ -84,7 +98,7 @@ class OnnxBackend(TopDown):
             **detector_settings(options),
         }
         if self._device != "cpu":
-            # CUDA's kernels depend on the batch; onnxruntime's on a CPU do not.
+            # CUDA's kernels depend on the batch's size; onnxruntime's on a CPU do not.
             self.settings["batch_size"] = str(self._batch_size)
         self._network: Network | None = None
         self._detector: Detector | None = None
@@ -104,23 +118,23 @@ class OnnxBackend(TopDown):
         assert self._detector is not None
         return self._detector(frames)
 
-    def find_joints(self, frames: Sequence[Frame], boxes: Sequence[Floats]) -> list[tuple[Floats, Floats]]:
-        """Return each frame's keypoints and scores; see `TopDown.find_joints`."""
+    def cut_out(self, frames: Sequence[Frame], boxes: Sequence[Floats]) -> Crops[_Piece]:
+        """Yield the pictures of the people; see `TopDown.cut_out`."""
         assert self._network is not None
-        counts = [len(people) for people in boxes]
-        owners = np.repeat(np.arange(len(frames)), counts)  # (N,)
-        keypoints = np.zeros((len(owners), self._joints, 2), np.float32)
-        scores = np.zeros((len(owners), self._joints), np.float32)
-        people = np.concatenate(boxes) if len(owners) else np.zeros((0, 4), np.float32)  # (N, 4)
-        # A crowd's crops need not all be there at once.
-        for start in range(0, len(owners), self._batch_size):
-            part = slice(start, start + self._batch_size)
-            where = crops.regions(people[part], self._network.size)
-            pictures = normalised(crops.cut(frames, owners[part].tolist(), where, self._network.size))
-            points, scores[part] = _joints(self._network, pictures, self._batch_size)
-            keypoints[part] = crops.to_picture(points, where, self._network.size)
-        ends = np.cumsum(counts)[:-1]
-        return list(zip(np.split(keypoints, ends), np.split(scores, ends), strict=True))
+        size = self._network.size
+        for frame, people in zip(frames, boxes, strict=True):
+            # A crowd's crops need not all be there at once.
+            for box in people:
+                where = regions(box[None], size)
+                yield _Piece(cut([frame], [0], where, size), where)
+
+    def run_network(self, crops: Sequence[_Piece]) -> Joints:
+        """Return the keypoints of a batch and their scores; see `TopDown.run_network`."""
+        assert self._network is not None
+        pictures = normalised(np.concatenate([each.picture for each in crops]))
+        points, scores = _joints(self._network, pictures, self._batch_size)
+        where = Regions(*map(np.concatenate, zip(*(each.where for each in crops), strict=True)))
+        return to_picture(points, where, self._network.size), scores
 
 
 def normalised(pictures: npt.NDArray[np.uint8]) -> Floats:

@@ -17,7 +17,8 @@ class BackendOptions:
         detector_checkpoint: File with the detector's weights, where the detector is a configuration without any.
         device: auto, cpu, cuda or cuda:N; auto takes a GPU where there is one.
         precision: Arithmetic of the networks; half precisions on a GPU only.
-        batch_size: Pictures of one video that go through a network at once, >= 1; None leaves it to the backend.
+        batch_size: Pictures that go through a network at once, >= 1: of one video on a CPU, of consecutive ones on a
+            GPU. None leaves it to the backend.
         persons: People to keep in each video, >= 1, the main ones first.
     """
 
