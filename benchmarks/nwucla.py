@@ -1,11 +1,12 @@
-"""NW-UCLA: the shipped configuration, plain cross-entropy, one stream alone, and three encoders of the field.
+"""NW-UCLA: the shipped configurations, plain cross-entropy, one stream alone, and three encoders of the field.
 
     pcan-pose data import nwucla_xview.pkl --out data/nwucla
     python -m benchmarks.nwucla --data data/nwucla
 
-Trains configs/nwucla_small.yaml once for each row, protocol and seed, on a CPU or a GPU. Resumes where it was stopped,
-writes every number as JSON and prints the README's table. The protocols: views 1 and 2 to view 3, measured on all 464
-takes and on the 369 that have no twin in training; and leak-free, trained without those twins and measured on all 464.
+Trains configs/nwucla_small.yaml, and configs/nwucla.yaml for the committees, once for each row, protocol and seed, on a
+CPU or a GPU. Resumes where it was stopped, writes every number as JSON and prints the README's table. The protocols:
+views 1 and 2 to view 3, measured on all 464 takes and on the 369 that have no twin in training; and leak-free, trained
+without those twins and measured on all 464.
 
 Rows of one stream and of other encoders have the same head, recipe and number of passes, so that nothing but the
 encoder and its input differs; they are not the published recipes of those networks. There is no validation split: the
@@ -21,10 +22,14 @@ from benchmarks.rows import Benchmark, Column, Protocol, Row
 HEADLINE_SEEDS = 5
 JOINT = "data.streams=[joint]"
 LEAK_FREE = "leak_free"
+EVERY_FRAME = "encoder.stem_stride=1"
 ROWS = (
+    Row("committee", seeds=HEADLINE_SEEDS, config="nwucla"),
+    Row("committee, plain cross-entropy", OFF, config="nwucla"),
     Row("pose", seeds=HEADLINE_SEEDS),
     Row("pose, plain cross-entropy", OFF, seeds=HEADLINE_SEEDS),
     Row("pose, joint only", (JOINT,)),
+    Row("pose, joint only, every frame", (JOINT, EVERY_FRAME), seeds=HEADLINE_SEEDS),
     Row("ST-GCN++, joint only", (JOINT, "encoder={type: stgcn++}")),
     Row("CTR-GCN, joint only", (JOINT, "encoder={type: ctr-gcn}")),
     Row("ST-GCN, joint only", (JOINT, "encoder={type: st-gcn}")),

@@ -20,6 +20,7 @@ class Row:
         seeds: how many seeds it is trained with, unless the command says another number.
         trained_as: the row whose runs it measures, with no training of its own; None trains.
         body_weight: weight of the body parts when the two levels are fused at inference; 0 is off.
+        config: name of the configuration that it changes; None takes the benchmark's.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Row:
     seeds: int = 3
     trained_as: str | None = None
     body_weight: float = 0.0
+    config: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Benchmark:
     """A table.
 
     Attributes:
-        config: name of the configuration that all rows change.
+        config: name of the configuration that rows change, unless they name another.
         rows: the lines; what measures another row's runs comes after it.
         columns: the columns.
         data: gives the keypoint set of a seed, which it makes where it does not exist yet.
@@ -95,6 +97,10 @@ class Benchmark:
         """Return the row whose runs a row measures: itself, or the one that it names."""
         return row if row.trained_as is None else self.row(row.trained_as)
 
+    def config_of(self, row: Row) -> str:
+        """Return the name of the configuration that a row's training changes."""
+        return self.trained(row).config or self.config
+
 
 def run_name(row: Row, protocol: Protocol, seed: int) -> str:
     """Return the name of the run folder of a row: letters, digits and underscores."""
@@ -110,7 +116,7 @@ def commands(
     name = run_name(trained, protocol, 0)
     settings = (f"name={name}", f"output={work}", f"data.path={data}")
     changes = [*settings, *benchmark.common, *protocol.overrides, *trained.overrides, *overrides]
-    train = ["pcan-pose", "train", f"configs/{benchmark.config}.yaml"]
+    train = ["pcan-pose", "train", f"configs/{benchmark.config_of(row)}.yaml"]
     lines = [] if row.trained_as else [train + [word for change in changes for word in ("--set", change)]]
     for prefix, split in protocol.splits.items():
         scores = str(work / f"{name}_{prefix}scores.parquet")

@@ -65,8 +65,11 @@ def jobs(benchmark: Benchmark, rows: Sequence[Row], options: Options) -> list[Jo
 def overrides_of(benchmark: Benchmark, job: Job, options: Options) -> list[str]:
     """Return what decides an entry's numbers, apart from seed and machine."""
     trained = benchmark.trained(job.row).overrides
+    config = benchmark.config_of(job.row)
+    other = [] if config == benchmark.config else [f"configs/{config}.yaml"]
     fused = [f"--body-weight {job.row.body_weight:g}"] if job.row.body_weight else []
-    return [*benchmark.common, *job.protocol.overrides, *trained, *options.overrides, *fused, *benchmark.described]
+    changes = [*benchmark.common, *job.protocol.overrides, *trained, *options.overrides]
+    return [*other, *changes, *fused, *benchmark.described]
 
 
 def settings(benchmark: Benchmark, job: Job, options: Options, data: Path) -> RunConfig:
@@ -85,7 +88,7 @@ def settings(benchmark: Benchmark, job: Job, options: Options, data: Path) -> Ru
         *([f"train.threads={options.threads}"] if options.threads else []),
     )
     changes = (*benchmark.common, *job.protocol.overrides, *trained.overrides, *options.overrides)
-    return load_config(benchmark.config, [*where, *changes])
+    return load_config(benchmark.config_of(job.row), [*where, *changes])
 
 
 def run(benchmark: Benchmark, rows: Sequence[Row], options: Options) -> list[Entry]:
