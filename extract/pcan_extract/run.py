@@ -110,6 +110,7 @@ class Run:
                     unsettled[number] -= 1
                     if not unsettled[number] and number in dirty:
                         self._staging.assemble(number, self._shards[number])
+            self._staging.remove_half_written(self._plan)
         finally:
             self._seconds = time.monotonic() - start
 

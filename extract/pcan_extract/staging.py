@@ -97,6 +97,13 @@ class Staging:
         for clip in clips:
             self.staged(clip.video.clip_id).unlink(missing_ok=True)
 
+    def remove_half_written(self, plan: Plan) -> None:
+        """Return nothing; remove what workers that died left of this job's clips, once no worker writes any more."""
+        own = {self.staged(clip.video.clip_id).stem for clips in self.shards(plan).values() for clip in clips}
+        for path in (self.folder / STAGING_NAME).glob(".*.tmp.*"):
+            if path.name.lstrip(".").partition(".")[0] in own:
+                path.unlink()
+
     def read_parts(self, plan: Plan) -> Iterator[KeypointSet]:
         """Return an iterator over this job's shards that exist, one in memory at a time."""
         for number in self.shards(plan):

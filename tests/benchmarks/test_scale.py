@@ -51,8 +51,9 @@ def test_a_pass_is_timed_and_its_memory_seen(tmp_path: Path, memory: str) -> Non
 
 def test_own_bytes_are_the_processes_own() -> None:
     before = scale_worker.own_bytes()
-    taken = np.ones(20_000_000, np.uint8)
-    assert 15_000_000 < scale_worker.own_bytes() - before < 40_000_000
+    # Larger than what malloc may take from memory it kept.
+    taken = np.ones(80_000_000, np.uint8)
+    assert 70_000_000 < scale_worker.own_bytes() - before < 100_000_000
     del taken
 
 

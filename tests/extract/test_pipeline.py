@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -197,6 +198,25 @@ def test_leftovers_of_a_killed_run_are_removed(videos, tmp_path):
     (out / ".part-00000.1.tmp.parquet").write_bytes(b"half")
     run(videos / "first", out)
     assert not list(out.glob(".*"))
+
+
+@dataclass
+class HalfWritingBackend(FakeBackend):
+    """Leaves what a worker leaves that dies while it stores its clip, and what another job has under way."""
+
+    staging: Staging | None = None
+
+    def estimate(self, frames, info):
+        for name in (self.staging.staged(IDS[1]).stem, "another"):
+            self.staging.staged(IDS[0]).with_name(f".{name}.1.tmp.parquet").write_bytes(b"half")
+        return super().estimate(frames, info)
+
+
+def test_half_written_clips_of_workers_that_died_are_removed(undisturbed, videos, tmp_path):
+    out = tmp_path / "set"
+    run(videos, out, backend=HalfWritingBackend(staging=Staging(out, read_header(undisturbed))))
+    assert [path.name for path in out.rglob(".*.tmp.*")] == [".another.1.tmp.parquet"]
+    assert parts(out) == parts(undisturbed)
 
 
 def test_damaged_staged_clip_is_extracted_again(undisturbed, videos, tmp_path):
