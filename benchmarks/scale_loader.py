@@ -2,6 +2,8 @@
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
@@ -36,9 +38,7 @@ def one_epoch(source: ClipSource, batch: int) -> float:
 def loader_rates(data: DataConfig, batch: int, device: torch.device) -> dict[str, float]:
     """Return the clips a second of each way to have a set's clips.
 
-    Files from disk means that the system was told to forget them; a disk below it may still know them. A map larger
-    than memory is read clip by clip, without what lies around; a small one is read so by telling that no memory is
-    free.
+    Files from disk means that the system was told to forget them; a disk below it may still know them.
 
     Args:
         data: The set and its batches.
@@ -55,11 +55,21 @@ def loader_rates(data: DataConfig, batch: int, device: torch.device) -> dict[str
     seconds[COLD] = one_epoch(mapped, batch)
     seconds[WARM] = one_epoch(mapped, batch)
     del mapped
-    _forget(folder)
-    with patch.object(mapped_dataset, "available_bytes", lambda: 0):
+    with larger_than_memory(data):
         scattered = PoseSource.from_set(read_index(data.path), data, device)
     seconds[SCATTERED] = one_epoch(scattered, batch)
     return {name: len(memory) / value for name, value in seconds.items()}
+
+
+@contextmanager
+def larger_than_memory(data: DataConfig) -> Iterator[None]:
+    """Return a context in which a set's map is opened as one larger than memory, none of which is there.
+
+    Such a map is read clip by clip, without what lies around; a small one is read so by saying that no memory is free.
+    """
+    _forget(open_map(data.path, data).folder)
+    with patch.object(mapped_dataset, "available_bytes", lambda: 0):
+        yield
 
 
 def _forget(folder: Path) -> None:

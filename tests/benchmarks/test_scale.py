@@ -68,9 +68,10 @@ def test_growth_is_drawn(tmp_path: Path) -> None:
 
 def test_a_training_process_says_its_rate(tmp_path: Path) -> None:
     given = scale._options(["--work", str(tmp_path), "--frames", "4", "--batch", "8"])
-    config, _ = scale._config(given, random_set(tmp_path, 17, 4), TINY)
-    found = scale_worker.train(config)
-    assert found is not None and found["clips_per_second"] > 0
+    for train, memory in ((scale_worker.train, "device"), (scale_worker.train_larger, "map")):
+        config, _ = scale._config(given, random_set(tmp_path, 17, 4), [*TINY, f"data.memory={memory}"])
+        found = train(config)
+        assert found is not None and found["first_epoch"] > 0 and found["second_epoch"] > 0
 
 
 def test_everything_is_measured_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,9 +79,11 @@ def test_everything_is_measured_and_written(tmp_path: Path, monkeypatch: pytest.
 
     def run(module: list[str]) -> dict[str, float]:
         started.append(module)
-        if "train" not in module:
+        if "pass" in module:
             return {"read_seconds": 1.0, "pass_seconds": 2.0, "own_bytes": 3.0}
-        return {"clips_per_second": {"1": 100.0, "2": 150.0}[module[2]]}
+        if "train-larger" in module:
+            return {"first_epoch": 72.0, "second_epoch": 96.0}
+        return {"first_epoch": 80.0, "second_epoch": {"1": 100.0, "2": 150.0}[module[2]]}
 
     monkeypatch.setattr(scale, "_run", run)
     out, picture = tmp_path / "scale.json", tmp_path / "scale.png"
@@ -90,9 +93,12 @@ def test_everything_is_measured_and_written(tmp_path: Path, monkeypatch: pytest.
     report = json.loads(out.read_text())
     assert set(report) >= {"machine", "cpus", "torch", "loader", "training", "growth"}
     assert report["loader"]["four streams"]["share"]["in memory"] == 1
-    assert report["training"]["clips_per_second"] == {"1": 100, "2": 150} and report["training"]["efficiency"] == 0.75
+    assert list(report["training"]["clips_per_second"].values()) == [100, 150, 96]
+    assert report["training"]["efficiency"] == 0.75
+    assert report["training"]["larger_than_memory_share"] == pytest.approx(0.9)
     assert [entry["clips"] for entry in report["growth"]] == [16] * 3 + [32] * 3
     assert [module[-1] for module in started if "train" in module] == ["optim.lr=0.2"] * 2
+    assert [module[-2:] for module in started if "train-larger" in module] == [["optim.lr=0.2", "data.memory=map"]]
     assert [module[-1] for module in started if "pass" in module] == [
         "data.memory=device",
         *["data.memory=map"] * 2,
