@@ -39,8 +39,8 @@ class RaggedClips:
         skeleton: The layout's joints.
         device: Where the tensors live.
         persons: Persons of a sampled clip, M; who is not there gets score 0.
-        keypoints: float32 (R, V, C), normalised.
-        scores: float32 (R, V).
+        keypoints: float32 (R, V, C), normalised; 0 where a joint is missing.
+        scores: float32 (R, V); 0 where a joint is missing.
         starts: int64 (N,), the first row of each clip.
         frames: int64 (N,), at least 1.
         num_persons: int64 (N,), who is there, at most M.
@@ -78,14 +78,23 @@ class RaggedClips:
         there = person < self.num_persons[clips][:, None]  # (B, M)
         # A person who is not there reads the first person's rows and is masked below.
         first_row = self.starts[clips][:, None] + torch.where(there, person, 0) * self.frames[clips][:, None]  # (B, M)
-        rows_before = first_row[:, :, None] + before[:, None]  # (B, M, T)
-        rows_after = first_row[:, :, None] + after[:, None]  # (B, M, T)
-        scores_before = self.scores[rows_before] * there[..., None, None]  # (B, M, T, V)
-        scores_after = self.scores[rows_after] * there[..., None, None]  # (B, M, T, V)
+        rows_before, rows_after = ((first_row[:, :, None] + frame[:, None]).flatten() for frame in (before, after))
+        shape = (*there.shape, positions.shape[1])  # (B, M, T)
+
+        def rows_of(values: Tensor, rows: Tensor) -> Tensor:
+            # One copy a row; indexing by several axes would copy number by number.
+            return values.index_select(0, rows).view(*shape, *values.shape[1:])
+
+        scores_before, scores_after = rows_of(self.scores, rows_before), rows_of(self.scores, rows_after)
         weight = torch.where(scores_before > 0, torch.where(scores_after > 0, weight, 0.0), 1.0)  # (B, M, T, V)
         scores = torch.lerp(scores_before, scores_after, weight)  # (B, M, T, V)
-        keypoints = torch.lerp(self.keypoints[rows_before], self.keypoints[rows_after], weight[..., None])
-        return Sample(keypoints * (scores > 0)[..., None], scores)
+        keypoints = torch.lerp(
+            rows_of(self.keypoints, rows_before), rows_of(self.keypoints, rows_after), weight[..., None]
+        )  # (B, M, T, V, C)
+        if self.persons > 1:
+            scores = scores * there[..., None, None]
+            keypoints = keypoints * there[..., None, None, None]
+        return Sample(keypoints, scores)
 
 
 class PoseDataset(RaggedClips):

@@ -47,12 +47,13 @@ def stretch_axes(keypoints: Tensor, scores: Tensor) -> Tensor:
         keypoints: (B, M, T, V, C).
         scores: (B, M, T, V); 0 where a joint is missing.
     """
-    found = (scores > 0)[..., None]  # (B, M, T, V, 1)
-    low = keypoints.masked_fill(~found, math.inf).amin((1, 2, 3), keepdim=True)  # (B, 1, 1, 1, C)
-    high = keypoints.masked_fill(~found, -math.inf).amax((1, 2, 3), keepdim=True)  # (B, 1, 1, 1, C)
+    axes = keypoints.permute(0, 4, 1, 2, 3).contiguous()  # (B, C, M, T, V), as `fuse_streams` wants them
+    found = (scores > 0)[:, None]  # (B, 1, M, T, V)
+    low = torch.where(found, axes, math.inf).amin((2, 3, 4), keepdim=True)  # (B, C, 1, 1, 1)
+    high = torch.where(found, axes, -math.inf).amax((2, 3, 4), keepdim=True)  # (B, C, 1, 1, 1)
     half = (high - low) / 2
-    stretched = (keypoints - (high + low) / 2) / torch.where(half > 0, half, 1)
-    return stretched.masked_fill(~found, 0)
+    stretched = (axes - (high + low) / 2) / torch.where(half > 0, half, 1)
+    return torch.where(found, stretched, 0).permute(0, 2, 3, 4, 1)
 
 
 def fuse_streams(keypoints: Tensor, scores: Tensor, skeleton: Skeleton, streams: tuple[Stream, ...]) -> Tensor:
@@ -67,24 +68,30 @@ def fuse_streams(keypoints: Tensor, scores: Tensor, skeleton: Skeleton, streams:
         skeleton: Gives each joint's parent.
         streams: Which streams, in the order of the channels.
     """
-    found = (scores > 0)[..., None]  # (B, M, T, V, 1)
-    bones, bones_found = keypoints, found
+    # Channels first: each step, and each mask of the joints, then runs over whole stretches of memory.
+    axes = keypoints.permute(0, 4, 1, 2, 3).contiguous()  # (B, C, M, T, V)
+    found = (scores > 0).to(axes.dtype)[:, None]  # (B, 1, M, T, V), 0 or 1
+    bones, bones_found = axes, found
     if "bone" in streams or "bone_motion" in streams:
         parents = torch.as_tensor(skeleton.parents, device=keypoints.device)
-        bones_found = found & found[..., parents, :]
-        bones = (keypoints - keypoints[..., parents, :]) * bones_found
+        bones_found = found * found.gather(-1, parents.expand(found.shape))
+        bones = (axes - axes.gather(-1, parents.expand(axes.shape))) * bones_found
     parts = {
-        "joint": lambda: keypoints * found,
+        "joint": lambda: axes * found,
         "bone": lambda: bones,
-        "joint_motion": lambda: _motion(keypoints, found),
+        "joint_motion": lambda: _motion(axes, found),
         "bone_motion": lambda: _motion(bones, bones_found),
     }
-    return torch.cat([*(parts[stream]() for stream in streams), scores[..., None].to(keypoints.dtype)], dim=-1)
+    channels = torch.cat([*(parts[stream]() for stream in streams), scores[:, None].to(axes.dtype)], dim=1)
+    return channels.permute(0, 2, 3, 4, 1).contiguous()
 
 
 def _motion(values: Tensor, found: Tensor) -> Tensor:
-    """Return the difference to the next frame, (B, M, T, V, C); 0 in the last frame and where either is missing."""
-    both = found[:, :, 1:] & found[:, :, :-1]
-    motion = torch.zeros_like(values)
-    motion[:, :, :-1] = (values[:, :, 1:] - values[:, :, :-1]) * both
-    return motion
+    """Return the difference to the next frame, (B, C, M, T, V); 0 in the last frame and where either is missing.
+
+    Args:
+        values: (B, C, M, T, V).
+        found: (B, 1, M, T, V), 0 or 1.
+    """
+    motion = (values[..., 1:, :] - values[..., :-1, :]) * (found[..., 1:, :] * found[..., :-1, :])
+    return torch.cat([motion, torch.zeros_like(values[..., :1, :])], dim=-2)
