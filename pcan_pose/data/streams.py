@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pcan_pose.config import DataConfig, Stream
+from pcan_pose.data.constants import constant
 from pcan_pose.skeleton import Skeleton
 
 
@@ -73,7 +74,7 @@ def fuse_streams(keypoints: Tensor, scores: Tensor, skeleton: Skeleton, streams:
     found = (scores > 0).to(axes.dtype)[:, None]  # (B, 1, M, T, V), 0 or 1
     bones, bones_found = axes, found
     if "bone" in streams or "bone_motion" in streams:
-        parents = torch.as_tensor(skeleton.parents, device=keypoints.device)
+        parents = constant(tuple(skeleton.parents.tolist()), torch.int64, keypoints.device)
         bones_found = found * found.gather(-1, parents.expand(found.shape))
         bones = (axes - axes.gather(-1, parents.expand(axes.shape))) * bones_found
     parts = {

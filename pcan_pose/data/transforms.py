@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from pcan_pose.config import AugmentConfig
+from pcan_pose.data.constants import constant
 from pcan_pose.skeleton import Skeleton
 
 
@@ -63,16 +64,15 @@ def augment(
 
     if config.flip:
         mirrored = uniform() < config.flip
-        swap = torch.as_tensor(skeleton.flip_permutation, device=device)
-        sign = torch.ones(dims, device=device)
-        sign[0] = -1
+        swap = constant(tuple(skeleton.flip_permutation.tolist()), torch.int64, device)
+        sign = constant((-1, *[1] * (dims - 1)), torch.float32, device)
         choose = mirrored[:, None, None, None]
         keypoints = torch.where(choose[..., None], keypoints[..., swap, :] * sign, keypoints)
         scores = torch.where(choose, scores[..., swap], scores)
     identity = torch.eye(dims, device=device)
     matrix = identity.expand(clips, dims, dims)
     if any(config.rotation):
-        limits = torch.tensor(config.rotation, device=device) * (math.pi / 180)
+        limits = constant(config.rotation, torch.float32, device) * (math.pi / 180)
         matrix = rotation_matrices((2 * uniform(3) - 1) * limits, dims) @ matrix
     if config.shear:
         matrix = (identity + (2 * uniform(dims, dims) - 1) * config.shear * (1 - identity)) @ matrix

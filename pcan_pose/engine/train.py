@@ -166,7 +166,8 @@ class Trainer:
                 self.averaged.update_parameters(self.recognizer)
             for name, loss in losses.items():
                 sums[name] += loss.detach()
-        means = {name: float(total) / self.steps_per_epoch for name, total in sums.items()}
+        totals = torch.stack(list(sums.values())).tolist()  # one wait for the device
+        means = {name: total / self.steps_per_epoch for name, total in zip(sums, totals, strict=True)}
         if not math.isfinite(means["loss"]):
             raise DataError(
                 f"epoch {self.epoch + 1}: the loss is {means['loss']}; lower optim.lr, set optim.clip_norm, and look "

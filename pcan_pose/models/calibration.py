@@ -105,7 +105,8 @@ def calibration_loss(
     if detach_probability:
         probability = probability.detach()
     strength = alpha * (1 - probability)  # (N,)
-    label = F.one_hot(labels, similarity.shape[1]).to(similarity.dtype)  # (N, K)
+    # Not one_hot, which looks at the labels' range and so makes the host wait for them.
+    label = (labels[:, None] == torch.arange(similarity.shape[1], device=labels.device)).to(similarity.dtype)  # (N, K)
     total = similarity.new_zeros(())
     for chosen in sets:
         members = class_members(chosen.columns, chosen.clips, similarity.shape[1], embeddings.dtype)  # (K, N)

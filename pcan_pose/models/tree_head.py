@@ -107,7 +107,8 @@ class TreeHead(nn.Module):
         if self.config.body_weight or self.config.tree_weight:
             body_logits: Tensor = self.body_classifier(features)
             return body_logits
-        children = F.one_hot(self.parents).to(action_logits.dtype)  # (K_a, K_b)
+        parts = torch.arange(self.body_classifier.out_features, device=self.parents.device)
+        children = (self.parents[:, None] == parts).to(action_logits.dtype)  # (K_a, K_b)
         return (action_logits.softmax(1) @ children).clamp(min=torch.finfo(action_logits.dtype).tiny).log()
 
     def losses(self, features: Tensor, actions: Tensor, embedded: Tensor | None = None) -> dict[str, Tensor]:

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pcan_pose.data.constants import constant
+
 # Weights of red, green and blue in a picture's brightness (ITU-R BT.601).
 _GREY = (0.299, 0.587, 0.114)
 
@@ -79,7 +81,7 @@ def draw_changes(batch: int, config: RGBAugment, generator: torch.Generator) -> 
     half = _rectangles(uniform[:, 0], uniform[:, 1], config.scale, config.ratio)  # (B, 2)
     centre = (2 * uniform[:, 2:4] - 1) * (1 - half)
     mirrored = torch.where(uniform[:, 4] < config.flip, -1.0, 1.0)
-    strengths = torch.tensor((config.brightness, config.contrast, config.saturation), device=device)
+    strengths = constant((config.brightness, config.contrast, config.saturation), torch.float32, device)
     colour = 1 + (2 * uniform[:, 5:8] - 1) * strengths
     size = _rectangles(uniform[:, 8], torch.full_like(uniform[:, 8], 0.5), config.erased, (1.0, 1.0))
     size = size * (uniform[:, 9:10] < config.erasing)
@@ -152,7 +154,7 @@ def _recolour(x: Tensor, factors: Tensor) -> Tensor:
     """
     clips, frames = x.shape[:2]
     brightness, contrast, saturation = (factors[:, i, None, None] for i in range(3))  # (B, 1, 1) each
-    weights = torch.tensor(_GREY, device=x.device)
+    weights = constant(_GREY, torch.float32, x.device)
     identity = torch.eye(3, device=x.device)
     mean = (x.mean((1, 3)) @ weights)[:, None, None] * brightness  # (B, 1, 1)
     matrix = contrast * brightness * (saturation * identity + (1 - saturation) * weights)  # (B, 3, 3)
