@@ -49,8 +49,10 @@ class TrainConfig(Section):
     precision: Literal["fp32", "bf16"] = Field(default="fp32", description="arithmetic of the encoder (autocast)")
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
     threads: int | None = Field(default=None, ge=1, description="CPU threads; none keeps torch's choice")
-    compile: bool = Field(
-        default=False, description="compile the encoder; costs a minute or more before the first step"
+    compile: bool | Literal["reduce-overhead"] = Field(
+        default=False,
+        description="compile the encoder; costs a minute or more before the first step. reduce-overhead: and replay a "
+        "GPU's kernels as CUDA graphs",
     )
     val_every: int = Field(default=5, ge=1, description="epochs between measurements of the val split")
     save_every: int = Field(default=1, ge=1, description="epochs between checkpoints")

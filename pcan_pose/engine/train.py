@@ -88,8 +88,8 @@ class Trainer:
         self.averaged = AveragedModel(self.recognizer, multi_avg_fn=_ema(config.train.ema), use_buffers=True)
         if mine.size > 1:
             use_global_batch_norm(self.recognizer)
-        if config.train.compile:
-            self.recognizer.encoder.compile()
+        if mode := config.train.compile:
+            self.recognizer.encoder.compile(mode=None if mode is True else mode)
         step: nn.Module = TrainingStep(self.recognizer, gather if mine.size > 1 else None)
         if mine.size > 1:
             # Every process computes the same buffers. torch renamed the switch; its old name warns.

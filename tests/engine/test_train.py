@@ -206,6 +206,24 @@ def test_configurations_train(configure: Configure, changes: dict[str, Any]) -> 
     assert all(value.isfinite().all() for value in run.recognizer.state_dict().values())
 
 
+@pytest.mark.parametrize(("setting", "mode"), [(True, None), ("reduce-overhead", "reduce-overhead")])
+def test_a_compiled_encoder_learns_the_same(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch, setting: bool | str, mode: str | None
+) -> None:
+    modes = []
+
+    def compile_without_a_compiler(module: nn.Module, *, mode: str | None) -> None:
+        modes.append(mode)
+        # The graph is captured as always, and run by torch itself.
+        module._compiled_call_impl = torch.compile(module._call_impl, backend="aot_eager")
+
+    monkeypatch.setattr(nn.Module, "compile", compile_without_a_compiler)
+    eager, compiled = trainer(configure()), trainer(configure(train__compile=setting))
+    assert modes == [mode]
+    for _ in range(2):
+        assert compiled.train_epoch() == pytest.approx(eager.train_epoch(), rel=1e-4)
+
+
 def test_the_gradient_is_clipped_to_the_norm(configure: Configure) -> None:
     run = trainer(configure(optim__clip_norm=0.01, train__batch_size=24))
     run.train_epoch()  # one step, whose gradient stays
