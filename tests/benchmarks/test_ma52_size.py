@@ -1,0 +1,24 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.ma52_size import main
+
+TINY = ("data.frames=8", "encoder={type: pose, widths: [8, 8, 8], depths: [1, 1, 1]}", "train.batch_size=8")
+
+
+def test_a_tiny_run_is_timed_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "result.json"
+    changes = [word for change in (*TINY, "train.epochs=2", "train.threads=1") for word in ("--set", change)]
+    sizes = ["--train-clips", "24", "--val-clips", "52"]
+    main([*sizes, *changes, "--device", "cpu", "--quick", "--work", str(tmp_path), "--out", str(out)])
+    report = json.loads(out.read_text())
+    assert (report["train_clips"], report["val_clips"], report["epochs"]) == (24, 52, 2)
+    assert report["steps"] == 2 * 3
+    # The optimiser alone reads and writes every weight, and the step all of its input.
+    assert report["step_bytes"] > 4 * 8 * 8 * 28 * 9
+    assert 2 * report["epoch_seconds"] < report["seconds"]
+    assert report["share_of_bound"] == pytest.approx(report["bound_seconds"] / report["seconds"])
+    assert 0.3 < sum(report["profile"].values()) <= 1
+    assert f"| whole run | {report['seconds']:.1f} s |" in capsys.readouterr().out
