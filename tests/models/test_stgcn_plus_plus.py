@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from pcan_pose.models.stgcn_plus_plus import (
     MultiBranchTemporalConv,
@@ -84,3 +85,13 @@ def test_clips_are_independent_in_evaluation_and_every_weight_gets_a_gradient() 
     assert [name for name, p in network.named_parameters() if p.grad is None] == []
     network.eval()
     torch.testing.assert_close(network(x[1:2], found[1:2]), network(x, found)[1:2], rtol=1e-4, atol=1e-5)
+
+
+def test_it_asks_as_much_of_the_machine_as_the_authors_code() -> None:
+    # What `python -m benchmarks.peer` counts in PYSKL's own network: coco17, one stream, 64 frames.
+    network = STGCNPlusPlus(3, spatial_partition(skeleton("coco17"))).eval()
+    assert sum(weight.numel() for weight in network.parameters()) == 1_377_596
+    x = torch.zeros(1, 1, 64, 17, 3)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network.features(x, torch.ones(x.shape[:-1], dtype=torch.bool))
+    assert counter.get_total_flops() == 1_232_856_320
