@@ -1,4 +1,4 @@
-"""Processes: who we are, a global batch from every process's rows, and batch norm over the global batch.
+"""Processes: who we are, and a global batch from every process's rows.
 
 Started by torchrun, which sets RANK, WORLD_SIZE and LOCAL_RANK; without it everything here is a single process.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 
 from pcan_pose.errors import ConfigError
 
@@ -125,59 +125,3 @@ def gather(rows: Tensor) -> Tensor:
     """Return the rows of all processes in rank order, (N, ...); differentiable with respect to this process's rows."""
     gathered: Tensor = _Gather.apply(rows)  # type: ignore[no-untyped-call]
     return gathered
-
-
-class _Sum(torch.autograd.Function):
-    @staticmethod
-    def forward(context: Any, values: Tensor) -> Tensor:
-        total = values.clone()
-        dist.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(context: Any, *gradients: Tensor) -> Tensor:
-        total = gradients[0].clone()
-        dist.all_reduce(total)
-        return total
-
-
-class GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
-    """Batch norm over the batch of all processes, on any device; torch's own needs a GPU.
-
-    Evaluation and the state's names are those of the layer that it replaces.
-    """
-
-    def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002
-        """Take any shape (N, C, ...)."""
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
-        """Return the normalised input, (N, C, ...)."""
-        if not self.training:
-            return super().forward(input)
-        x = input.float()
-        axes = [axis for axis in range(x.ndim) if axis != 1]
-        shape = [1, -1] + [1] * (x.ndim - 2)
-        count = x.new_full((1,), x.numel() / x.shape[1])
-        sums: Tensor = _Sum.apply(torch.cat([x.sum(axes), count]))  # type: ignore[no-untyped-call]  # (C + 1,)
-        total = sums[-1].detach()
-        mean = sums[:-1] / total
-        squares: Tensor = _Sum.apply((x - mean.view(shape)).square().sum(axes))  # type: ignore[no-untyped-call]
-        variance = squares / total
-        with torch.no_grad():
-            momentum = self.momentum if self.momentum is not None else 0.1
-            self.running_mean.lerp_(mean, momentum)  # type: ignore[union-attr]
-            self.running_var.lerp_(variance * total / (total - 1), momentum)  # type: ignore[union-attr]
-            self.num_batches_tracked.add_(1)  # type: ignore[union-attr]
-        x = (x - mean.view(shape)) * torch.rsqrt(variance + self.eps).view(shape)
-        return (x * self.weight.view(shape) + self.bias.view(shape)).to(input.dtype)
-
-
-def use_global_batch_norm(module: nn.Module) -> None:
-    """Replace every batch norm inside a module by one over the batch of all processes, keeping weights and state."""
-    for name, child in module.named_children():
-        if isinstance(child, nn.modules.batchnorm._BatchNorm):
-            norm = GlobalBatchNorm(child.num_features, child.eps, child.momentum)
-            norm.load_state_dict(child.state_dict())
-            setattr(module, name, norm.to(child.weight.device))
-        else:
-            use_global_batch_norm(child)

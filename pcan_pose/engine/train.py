@@ -23,7 +23,8 @@ from pcan_pose.config import RunConfig, TwoBranchConfig
 from pcan_pose.data.source import ClipSource
 from pcan_pose.engine.branches import start_from_runs
 from pcan_pose.engine.checkpoint import load_checkpoint, save_checkpoint
-from pcan_pose.engine.distributed import Processes, gather, processes, use_global_batch_norm
+from pcan_pose.engine.distributed import Processes, gather, processes
+from pcan_pose.engine.global_batch_norm import use_global_batch_norm
 from pcan_pose.engine.inference import score_clips
 from pcan_pose.engine.network import build_network
 from pcan_pose.engine.optimizer import build_optimizer

@@ -42,7 +42,7 @@ def test_each_way_to_have_the_clips_is_measured(tmp_path: Path) -> None:
 @pytest.mark.parametrize("memory", ["device", "map"])
 def test_a_pass_is_timed_and_its_memory_seen(tmp_path: Path, memory: str) -> None:
     given = scale._options(["--work", str(tmp_path), "--frames", "4"])
-    config, command = scale._config(given, random_set(tmp_path, 70, 4), [f"data.memory={memory}"])
+    config, command = scale._config(given, random_set(tmp_path, 70, 4), 4, [f"data.memory={memory}"])
     assert command[1:] == [f"data.memory={memory}"] and config.data.memory == memory
     found = scale_worker.pass_over(config)
     assert set(found) == {"read_seconds", "pass_seconds", "own_bytes"}
@@ -69,7 +69,7 @@ def test_growth_is_drawn(tmp_path: Path) -> None:
 def test_a_training_process_says_its_rate(tmp_path: Path) -> None:
     given = scale._options(["--work", str(tmp_path), "--frames", "4", "--batch", "8"])
     for train, memory in ((scale_worker.train, "device"), (scale_worker.train_larger, "map")):
-        config, _ = scale._config(given, random_set(tmp_path, 17, 4), [*TINY, f"data.memory={memory}"])
+        config, _ = scale._config(given, random_set(tmp_path, 17, 4), 4, [*TINY, f"data.memory={memory}"])
         found = train(config)
         assert found is not None and found["first_epoch"] > 0 and found["second_epoch"] > 0
 
@@ -87,16 +87,18 @@ def test_everything_is_measured_and_written(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(scale, "_run", run)
     out, picture = tmp_path / "scale.json", tmp_path / "scale.png"
-    small = ["--sizes", "16", "32", "--clips", "32", "--training-clips", "16", "--frames", "4", "--batch", "8"]
+    small = ["--sizes", "16", "32", "--clips", "32", "--training-clips", "16", "--frames", "4", "--batch", "8", "--training-frames", "8"]
     places = ["--work", str(tmp_path / "work"), "--out", str(out), "--plot", str(picture)]
     scale.main([*small, "--set", "optim.lr=0.2", *places, "--rounds", "1"])
     report = json.loads(out.read_text())
-    assert set(report) >= {"machine", "cpus", "torch", "loader", "training", "growth"}
+    assert set(report) == {"loader", "training", "growth"}
+    assert [part["frames"] for part in report.values()] == [4, 8, 4]
+    assert all(part["cpus"] > 0 and part["machine"] and part["torch"] for part in report.values())
     assert report["loader"]["four streams"]["share"]["in memory"] == 1
     assert list(report["training"]["clips_per_second"].values()) == [100, 150, 96]
     assert report["training"]["efficiency"] == 0.75
     assert report["training"]["larger_than_memory_share"] == pytest.approx(0.9)
-    assert [entry["clips"] for entry in report["growth"]] == [16] * 3 + [32] * 3
+    assert [entry["clips"] for entry in report["growth"]["sizes"]] == [16] * 3 + [32] * 3
     assert [module[-1] for module in started if "train" in module] == ["optim.lr=0.2"] * 2
     assert [module[-2:] for module in started if "train-larger" in module] == [["optim.lr=0.2", "data.memory=map"]]
     assert [module[-1] for module in started if "pass" in module] == [
@@ -104,6 +106,24 @@ def test_everything_is_measured_and_written(tmp_path: Path, monkeypatch: pytest.
         *["data.memory=map"] * 2,
     ] * 2
     assert picture.stat().st_size > 10_000
+
+
+def test_what_was_measured_before_a_worker_failed_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(module: list[str]) -> dict[str, float]:
+        if "32x4" in Path(module[2]).read_text():
+            raise SystemExit("no memory")
+        return {"read_seconds": 1.0, "pass_seconds": 2.0, "own_bytes": 3.0}
+
+    monkeypatch.setattr(scale, "_run", run)
+    out = tmp_path / "scale.json"
+    out.write_text('{"loader": "as it was"}')
+    with pytest.raises(SystemExit, match="no memory"):
+        scale.main(
+            ["--only", "growth", "--sizes", "16", "32", "--frames", "4", "--work", str(tmp_path), "--out", str(out)]
+        )
+    report = json.loads(out.read_text())
+    assert report["loader"] == "as it was"
+    assert [entry["clips"] for entry in report["growth"]["sizes"]] == [16] * 3
 
 
 def test_a_worker_that_fails_ends_the_benchmark() -> None:

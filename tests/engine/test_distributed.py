@@ -11,7 +11,8 @@ from two_processes import smooth_activations
 
 from pcan_pose.config import parse_config, to_yaml
 from pcan_pose.engine.checkpoint import load_checkpoint
-from pcan_pose.engine.distributed import GlobalBatchNorm, Processes, pick_device, processes, use_global_batch_norm
+from pcan_pose.engine.distributed import Processes, pick_device, processes
+from pcan_pose.engine.global_batch_norm import GlobalBatchNorm, use_global_batch_norm
 from pcan_pose.engine.run_folder import read_metrics
 from pcan_pose.engine.sources import load_data
 from pcan_pose.engine.train import Trainer, train

@@ -11,7 +11,8 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from pcan_pose.config import parse_config
-from pcan_pose.engine.distributed import Processes, gather, use_global_batch_norm
+from pcan_pose.engine.distributed import Processes, gather
+from pcan_pose.engine.global_batch_norm import use_global_batch_norm
 from pcan_pose.engine.sources import load_data
 from pcan_pose.engine.train import Trainer
 
