@@ -4,6 +4,7 @@ import argparse
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.results_file import Entry, find, read_results
@@ -11,6 +12,9 @@ from benchmarks.rows import Benchmark, Row, commands
 from benchmarks.runs import Options, jobs, overrides_of, run
 from benchmarks.table import markdown
 from pcan_pose.errors import PcanError
+
+
+MAIN = "main"
 
 
 def parser(description: str | None, *, out: str, work: str) -> ArgumentParser:
@@ -25,6 +29,9 @@ def parser(description: str | None, *, out: str, work: str) -> ArgumentParser:
     made.add_argument("--out", type=Path, default=Path(out), help="JSON file of the results; default: %(default)s")
     made.add_argument("--work", type=Path, default=Path(work), help="folder of the runs; default: %(default)s")
     made.add_argument("--rows", nargs="+", metavar="ROW", help="names of rows; default: all")
+    made.add_argument(
+        "--protocols", nargs="+", metavar="PROTOCOL", help=f"names of protocols, {MAIN} for the main one; default: all"
+    )
     made.add_argument("--seeds", type=_positive, help="seeds of each row; default: each row's own number")
     made.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N; default: %(default)s")
     made.add_argument("--threads", type=_positive, help="CPU threads; default: the configuration's")
@@ -53,6 +60,7 @@ def main(benchmark: Benchmark, arguments: Namespace) -> tuple[list[Entry], Optio
     )
     try:
         rows = _chosen(benchmark, arguments.rows)
+        benchmark = _by_protocols(benchmark, arguments.protocols)
         if arguments.commands:
             _print_commands(benchmark, rows, options)
             return [], options
@@ -70,6 +78,13 @@ def _chosen(benchmark: Benchmark, names: Sequence[str] | None) -> list[Row]:
     if unknown := [name for name in names or () if name not in known]:
         sys.exit(f"no row {', '.join(map(repr, unknown))}; the rows are {', '.join(map(repr, known))}.")
     return [row for row in benchmark.rows if names is None or row.name in names]
+
+
+def _by_protocols(benchmark: Benchmark, names: Sequence[str] | None) -> Benchmark:
+    known = {protocol.name or MAIN: protocol for protocol in benchmark.protocols}
+    if unknown := [name for name in names or () if name not in known]:
+        sys.exit(f"no protocol {', '.join(map(repr, unknown))}; the protocols are {', '.join(map(repr, known))}.")
+    return replace(benchmark, protocols=tuple(known[name] for name in known if names is None or name in names))
 
 
 def _shown(benchmark: Benchmark, rows: Sequence[Row], options: Options) -> list[Entry]:

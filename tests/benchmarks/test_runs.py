@@ -1,6 +1,7 @@
 """One tiny benchmark is run, stopped, resumed and printed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,21 @@ def test_unknown_rows_are_named(table: Benchmark, tmp_path: Path) -> None:
     given = command_line.parser("", out="o", work="w").parse_args(["--rows", "fulll"])
     with pytest.raises(SystemExit, match="no row 'fulll'; the rows are 'full', 'plain', 'fused'"):
         command_line.main(table, given)
+
+
+def test_some_protocols_alone(table: Benchmark, options: Options, capsys: pytest.CaptureFixture[str]) -> None:
+    two = replace(table, protocols=(*table.protocols, Protocol({"": "test"}, "other", ("optim.lr=0.2",))))
+
+    def shown(*names: str) -> str:
+        arguments = ["--commands", *(["--protocols", *names] if names else [])]
+        command_line.main(two, command_line.parser("", out=str(options.out), work="w").parse_args(arguments))
+        return capsys.readouterr().out
+
+    assert "# full (other)" in shown() and "# full\n" in shown()
+    assert "(other)" not in shown("main") and "# full\n" in shown("main")
+    assert "# full (other)" in shown("other") and "# full\n" not in shown("other")
+    with pytest.raises(SystemExit, match="no protocol 'leak'; the protocols are 'main', 'other'"):
+        shown("leak")
 
 
 def test_commands_are_printed_and_nothing_is_trained(
