@@ -13,7 +13,6 @@ from benchmarks.runs import Options, jobs, overrides_of, run
 from benchmarks.table import markdown
 from pcan_pose.errors import PcanError
 
-
 MAIN = "main"
 
 

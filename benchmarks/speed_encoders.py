@@ -109,6 +109,7 @@ def _speed(
         timings.ratio((BASELINE, quantity), name),
         gemm_share,
         copy_share,
+        timings.ratios((BASELINE, quantity), name),
         details,
     )
 

@@ -82,6 +82,7 @@ def latency(options: Options) -> tuple[list[Figure], list[str]]:
                     frames,
                     timings.ratio(REFERENCE, (name,)) if middle else None,
                     asked[name] / seconds / most if most is not None and middle else None,
+                    ratios=timings.ratios(REFERENCE, (name,)) if middle else [],
                 )
             )
     return figures, skipped

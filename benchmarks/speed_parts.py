@@ -68,8 +68,10 @@ def loader(options: Options) -> tuple[list[Figure], list[str]]:
         seconds = timings.seconds((name,))
         made = moved.get(name, 2 * frames * joints * (4 * DIMS + 1))
         share = 4 * made * batch / seconds / 1e9 / most.copy
-        ratio = timings.ratio(REFERENCE, (name,))
-        figures.append(Figure(name, "", batch / seconds, "clips/s", "", batch, frames, ratio, None, share))
+        ratio, ratios = timings.ratio(REFERENCE, (name,)), timings.ratios(REFERENCE, (name,))
+        figures.append(
+            Figure(name, "", batch / seconds, "clips/s", "", batch, frames, ratio, None, share, ratios=ratios)
+        )
     return figures, []
 
 
@@ -136,6 +138,7 @@ def losses(options: Options) -> tuple[list[Figure], list[str]]:
             "µs",
             clips=clips,
             ratio=timings.ratio(REFERENCE, ("tree",)),
+            ratios=timings.ratios(REFERENCE, ("tree",)),
             details={"looped_microseconds": timings.seconds(("looped",)) * 1e6, "times_the_looped_form": gain},
         ),
         Figure("tree loss, looped form over it", "", gain, "x", clips=clips),
@@ -143,9 +146,9 @@ def losses(options: Options) -> tuple[list[Figure], list[str]]:
     for precision in PRECISIONS:
         name = ("head", precision)
         share = 1 / timings.ratio(("step", precision), name)
-        ratio = timings.ratio(REFERENCE, name)
+        ratio, ratios = timings.ratio(REFERENCE, name), timings.ratios(REFERENCE, name)
         title = "head's share of a training step of pose"
-        figures.append(Figure(title, "", 100 * share, "%", precision, clips, frames, ratio))
+        figures.append(Figure(title, "", 100 * share, "%", precision, clips, frames, ratio, ratios=ratios))
     return figures, []
 
 

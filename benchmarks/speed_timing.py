@@ -46,6 +46,7 @@ class Figure:
             memory and of times is the baseline's number over this one.
         gemm_share: Share of the arithmetic that a large matrix product reaches here.
         copy_share: Share of the bytes a second that a large copy moves here.
+        ratios: That ratio round by round, where there were rounds.
         details: Further numbers.
     """
 
@@ -59,6 +60,7 @@ class Figure:
     ratio: float | None = None
     gemm_share: float | None = None
     copy_share: float | None = None
+    ratios: list[float] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -97,8 +99,12 @@ class Timings:
 
     def ratio(self, baseline: Key, name: Key) -> float:
         """Return how many times less time a task takes than the baseline, the median over the rounds."""
+        return median(self.ratios(baseline, name))
+
+    def ratios(self, baseline: Key, name: Key) -> list[float]:
+        """Return how many times less time a task takes than the baseline, round by round."""
         pairs = zip(self.rounds(baseline), self.rounds(name), strict=True)
-        return median(reference / own for reference, own in pairs)
+        return [reference / own for reference, own in pairs]
 
 
 def take_turns(tasks: Sequence[Task], *, rounds: int, min_seconds: float = 0.1) -> Timings:

@@ -68,7 +68,7 @@ class _Normalise(torch.autograd.Function):
         return F.batch_norm(x, mean, variance, weight, bias, eps=eps), mean, variance
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         x, weight, mean, variance = context.saved_tensors
         eps = context.eps

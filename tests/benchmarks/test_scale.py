@@ -87,7 +87,8 @@ def test_everything_is_measured_and_written(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(scale, "_run", run)
     out, picture = tmp_path / "scale.json", tmp_path / "scale.png"
-    small = ["--sizes", "16", "32", "--clips", "32", "--training-clips", "16", "--frames", "4", "--batch", "8", "--training-frames", "8"]
+    sizes = ["--sizes", "16", "32", "--clips", "32", "--frames", "4", "--batch", "8"]
+    small = [*sizes, "--training-clips", "16", "--training-frames", "8"]
     places = ["--work", str(tmp_path / "work"), "--out", str(out), "--plot", str(picture)]
     scale.main([*small, "--set", "optim.lr=0.2", *places, "--rounds", "1"])
     report = json.loads(out.read_text())

@@ -67,6 +67,23 @@ def test_losses_are_named_worst_first() -> None:
     assert lost(slow, before, 0.15) == []
 
 
+def test_a_loss_is_more_than_the_rounds_differ() -> None:
+    wide = [7.0, 15.3, 10.3, 12.3, 16.4]
+    before = {"encoders": group(forward("pose", 12.3, ratios=wide))}
+
+    def found(*rounds: float) -> list[Lost]:
+        now = sorted(rounds)[len(rounds) // 2]
+        return lost({"encoders": group(forward("pose", now, ratios=list(rounds)))}, before, 0.15)
+
+    # A quarter less by the median, and well among the recorded rounds.
+    assert found(8.2, 10.0, 9.2, 10.5, 8.2) == []
+    assert [each.now for each in found(5.0, 5.1, 4.9, 5.8, 5.2)] == [5.1]
+    # All rounds below all others, but not by the share that may be lost.
+    steady = {"encoders": group(forward("pose", 3.0, ratios=[3.0, 3.1, 2.9, 3.0, 3.05]))}
+    near = {"encoders": group(forward("pose", 2.7, ratios=[2.7, 2.75, 2.65, 2.7, 2.8]))}
+    assert lost(near, steady, 0.15) == [] and len(lost(near, steady, 0.02)) == 1
+
+
 def test_only_what_is_the_same_is_compared() -> None:
     before = {"encoders": group(forward("pose", 3.0))}
     other = {"encoders": group(forward("pose", 3.0), forward("st-gcn", 1.0)), "loader": group(forward("x", 1.0))}
