@@ -15,7 +15,6 @@ from pcan_pose.data.clip_index import read_index
 from pcan_pose.data.pose_map import open_map
 from pcan_pose.data.pose_source import PoseSource
 from pcan_pose.data.source import ClipSource
-from pcan_pose.keypoints import read_set
 
 IN_MEMORY = "in memory"
 WARM = "mapped, in the page cache"
@@ -47,16 +46,18 @@ def loader_rates(data: DataConfig, batch: int, device: torch.device) -> dict[str
     """
     # Its map is made before the clock starts.
     folder = open_map(data.path, data).folder
-    memory = PoseSource.from_set(read_set(data.path), data, device)
+    on_disk = data.model_copy(update={"memory": "map"})
+    index = read_index(data.path)
+    memory = PoseSource.from_set(index, data.model_copy(update={"memory": "device"}), device)
     one_epoch(memory, batch)
     seconds = {IN_MEMORY: one_epoch(memory, batch)}
     _forget(folder)
-    mapped = PoseSource.from_set(read_index(data.path), data, device)
+    mapped = PoseSource.from_set(index, on_disk, device)
     seconds[COLD] = one_epoch(mapped, batch)
     seconds[WARM] = one_epoch(mapped, batch)
     del mapped
     with larger_than_memory(data):
-        scattered = PoseSource.from_set(read_index(data.path), data, device)
+        scattered = PoseSource.from_set(index, on_disk, device)
     seconds[SCATTERED] = one_epoch(scattered, batch)
     return {name: len(memory) / value for name, value in seconds.items()}
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from benchmarks.speed_machine import Options, limits
 from benchmarks.speed_networks import BASELINE, DIMS, LAYOUT, PRECISIONS, Batch, config_of, forward, network
 from benchmarks.speed_timing import Figure, Task, Work, take_turns
-from pcan_pose.data.dataset import PoseDataset
+from pcan_pose.data.memory_dataset import PoseDataset
 from pcan_pose.data.pose_source import PoseSource
 from pcan_pose.data.transforms import even_positions
 from pcan_pose.keypoints import Clip, Header, KeypointSet
@@ -36,7 +36,7 @@ def loader(options: Options) -> tuple[list[Figure], list[str]]:
     frames = 8 if options.quick else 64
     data = data.model_copy(update={"frames": frames})
     clips_there = random_set(32 if options.quick else 2000)
-    dataset = PoseDataset(clips_there, device=options.device, centre=data.centre)
+    dataset = PoseDataset.from_set(clips_there, data, options.device)
     source = PoseSource(dataset, data)
     # Batches of an epoch take the clips in no order.
     clips = torch.randperm(len(source), device=options.device)[:batch]

@@ -1,20 +1,15 @@
-"""Clips as one ragged tensor on the device, and batches of them by index gather.
+"""Clips as one ragged tensor, and batches of them by index gather.
 
 Shapes: N clips of the set, B clips of a batch, M persons, T sampled frames, V joints, C coordinates, R rows.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pcan_pose.config import Centre
-from pcan_pose.data.normalise import normalise
-from pcan_pose.errors import DataError
-from pcan_pose.keypoints import KeypointSet
 from pcan_pose.skeleton import Skeleton
 
 
@@ -95,83 +90,6 @@ class RaggedClips:
             scores = scores * there[..., None, None]
             keypoints = keypoints * there[..., None, None, None]
         return Sample(keypoints, scores)
-
-
-class PoseDataset(RaggedClips):
-    """All clips of a keypoint set, normalised, as one ragged tensor on one device.
-
-    Args:
-        keypoint_set: The clips; their order is kept.
-        device: Where the tensors live.
-        persons: Persons to keep for each clip, M; clips with fewer are filled up with score 0.
-        centre: Where the origin is: the centre joints in the first frame, their mean over the clip, or in each frame.
-        scale: Whether to divide by the body's size.
-        face_camera: Whether 3-D clips are turned to face the camera.
-
-    Raises:
-        DataError: If clips have no frame.
-    """
-
-    def __init__(
-        self,
-        keypoint_set: KeypointSet,
-        *,
-        device: torch.device | str = "cpu",
-        persons: int = 1,
-        centre: Centre = "clip",
-        scale: bool = True,
-        face_camera: bool = False,
-    ) -> None:
-        refuse_empty(keypoint_set.clip_ids, np.diff(keypoint_set.offsets))
-        # First, because a person who is not kept must not move the origin or the size of those who are.
-        keypoint_set = first_persons(keypoint_set, persons)
-        keypoints, scores = normalise(keypoint_set, centre=centre, scale=scale, face_camera=face_camera)
-        self.skeleton = keypoint_set.header.skeleton
-        self.clip_ids = keypoint_set.clip_ids
-        self.device = torch.device(device)
-        self.persons = persons
-        self.keypoints = torch.from_numpy(keypoints).to(self.device)  # (R, V, C)
-        self.scores = torch.from_numpy(scores).to(self.device)  # (R, V)
-        self.labels = torch.from_numpy(keypoint_set.labels).to(self.device)  # (N,)
-        self.starts = torch.from_numpy(keypoint_set.offsets[:-1]).to(self.device)  # (N,)
-        self.frames = torch.from_numpy(keypoint_set.frames).to(self.device)  # (N,)
-        self.num_persons = torch.from_numpy(keypoint_set.persons).to(self.device)  # (N,)
-
-    def __len__(self) -> int:
-        return len(self.clip_ids)
-
-    def at_hand(self, batches: Iterable[Tensor]) -> Iterator[tuple[RaggedClips, Tensor]]:
-        """Yield, for each batch of clips, ragged clips that hold it and the batch's places there, int64 (B,).
-
-        Args:
-            batches: int64 (B,) each, positions of the clips in the set.
-        """
-        return ((self, clips) for clips in batches)
-
-
-def refuse_empty(clip_ids: Sequence[str], rows: npt.NDArray[np.int64]) -> None:
-    """Check that every clip has a row.
-
-    Args:
-        clip_ids: N names.
-        rows: int64 (N,), rows of each clip.
-
-    Raises:
-        DataError: One line for each clip without any.
-    """
-    if empty := [clip_ids[i] for i in np.flatnonzero(rows == 0).tolist()]:
-        raise DataError(
-            *(f"clip {name!r} has no frame; remove it ('pcan-pose data validate' lists all)." for name in empty[:20])
-        )
-
-
-def first_persons(keypoint_set: KeypointSet, persons: int) -> KeypointSet:
-    """Return the set with at most so many persons in each clip, the first ones."""
-    kept = np.minimum(keypoint_set.persons, persons)  # (N,)
-    lengths = np.diff(keypoint_set.offsets)  # (N,)
-    place = np.arange(len(keypoint_set.keypoints)) - np.repeat(keypoint_set.offsets[:-1], lengths)  # (R,), in the clip
-    rows = place < np.repeat(kept * keypoint_set.frames, lengths)  # (R,)
-    return replace(keypoint_set, persons=kept, keypoints=keypoint_set.keypoints[rows], scores=keypoint_set.scores[rows])
 
 
 def class_counts(labels: npt.NDArray[np.int64], num_classes: int) -> npt.NDArray[np.int64]:

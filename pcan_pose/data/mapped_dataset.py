@@ -22,9 +22,10 @@ from torch import Tensor
 
 from pcan_pose.config import DataConfig
 from pcan_pose.data.clip_index import ClipIndex
-from pcan_pose.data.dataset import RaggedClips, refuse_empty
+from pcan_pose.data.dataset import RaggedClips
 from pcan_pose.data.memory import available_bytes
 from pcan_pose.data.pose_map import open_map
+from pcan_pose.data.set_reader import refuse_empty
 from pcan_pose.errors import DataError
 from pcan_pose.skeleton import Skeleton
 

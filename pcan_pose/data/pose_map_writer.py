@@ -7,21 +7,16 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pcan_pose.atomic import atomic_write
 from pcan_pose.config import DataConfig
-from pcan_pose.data.dataset import first_persons
-from pcan_pose.data.normalise import normalise
+from pcan_pose.data.set_reader import clip_counts, clip_parts, normalised
 from pcan_pose.errors import DataError
-from pcan_pose.keypoints import KeypointSet, read_header, shard_paths
+from pcan_pose.keypoints import read_header, shard_paths
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +24,6 @@ KEYPOINTS = "keypoints.npy"
 SCORES = "scores.npy"
 CLIPS = "clips.npy"
 _PROGRESS = "progress.json"
-_CLIPS_AT_ONCE = 64
 
 
 def write_map(path: Path, data: DataConfig, place: Path) -> None:
@@ -45,7 +39,7 @@ def write_map(path: Path, data: DataConfig, place: Path) -> None:
         OSError: If the map cannot be written.
     """
     shards, header = shard_paths(path), read_header(path)
-    counts = [_counts(shard, data.persons) for shard in shards]  # (N_s, 2) each
+    counts = [clip_counts(shard, data.persons) for shard in shards]  # (N_s, 2) each
     ends = [0, *np.cumsum([int(count.prod(1).sum()) for count in counts]).tolist()]
     done = _finished(place)
     joints, dims = header.skeleton.num_joints, header.dims
@@ -62,11 +56,8 @@ def write_map(path: Path, data: DataConfig, place: Path) -> None:
     ):
         for number, shard in enumerate(shards[done:], done):
             rows = 0
-            for part in _parts(shard):
-                kept = first_persons(part, data.persons)
-                arrays = normalise(
-                    kept, centre=data.centre, scale=data.scale == "body", face_camera=data.face_camera
-                )  # (R, V, C), (R, V)
+            for part in clip_parts(shard):
+                arrays = normalised(part, data)  # (R, V, C), (R, V)
                 # Not through a writable memory map: on a full disk that ends the process instead of raising.
                 for file, array in zip((keypoints, scores), arrays, strict=True):
                     file.write(np.ascontiguousarray(array).data)
@@ -80,14 +71,6 @@ def write_map(path: Path, data: DataConfig, place: Path) -> None:
     with atomic_write(place / CLIPS) as temporary:
         np.save(temporary, np.concatenate(counts))
     (place / _PROGRESS).unlink()
-
-
-def _counts(shard: Path, most: int) -> npt.NDArray[np.int64]:
-    """Return the persons that are kept and the frames of each clip of a shard, int64 (N_s, 2)."""
-    table = pq.read_table(shard, columns=["persons", "frames"], partitioning=None)
-    # An unknown count is refused where the clip is read.
-    persons, frames = (table[name].fill_null(0).to_numpy().astype(np.int64) for name in ("persons", "frames"))
-    return np.stack([persons.clip(max=most), frames], axis=1)
 
 
 def _finished(place: Path) -> int:
@@ -109,16 +92,3 @@ def _open_array(file: Path, shape: tuple[int, ...], row: int) -> BinaryIO:
     opened.seek(place)
     opened.truncate()
     return opened
-
-
-def _parts(shard: Path) -> Iterator[KeypointSet]:
-    """Yield a shard's clips, some at a time; a shard may itself be larger than memory."""
-    try:
-        # Through a buffer: otherwise a whole column's bytes are read at once.
-        file = pq.ParquetFile(shard, buffer_size=1 << 20)
-        for batch in file.iter_batches(_CLIPS_AT_ONCE):
-            table = pa.Table.from_batches([batch]).replace_schema_metadata(file.schema_arrow.metadata)
-            yield KeypointSet.from_table(table, shard)
-    except (pa.ArrowException, OSError) as error:
-        text = str(error).splitlines()[0]
-        raise DataError(f"{shard}: not a readable Parquet file ({text}); make the shard again.") from error

@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from pcan_pose.config import DataConfig
-from pcan_pose.data.clip_index import ClipIndex, Clips
-from pcan_pose.data.dataset import PoseDataset, Sample
+from pcan_pose.data.clip_index import Clips
+from pcan_pose.data.dataset import Sample
 from pcan_pose.data.mapped_dataset import MappedDataset
+from pcan_pose.data.memory_dataset import PoseDataset
 from pcan_pose.data.source import ClipSource, Inputs
 from pcan_pose.data.streams import network_input
 from pcan_pose.data.transforms import augment, even_positions, random_positions
+from pcan_pose.keypoints import KeypointSet
 
 
 class PoseSource(ClipSource):
@@ -32,22 +34,16 @@ class PoseSource(ClipSource):
 
     @classmethod
     def from_set(cls, clips: Clips, data: DataConfig, device: torch.device | str) -> "PoseSource":
-        """Return a set's clips, normalised as the configuration says.
+        """Return a set's clips, normalised, and where the configuration says.
 
         Raises:
-            DataError: If clips have no frame, or those on disk cannot be mapped into memory.
+            DataError: If clips have no frame, or those on disk cannot be read, or mapped, into memory.
         """
-        if isinstance(clips, ClipIndex):
+        if isinstance(clips, KeypointSet):
+            return cls(PoseDataset.from_set(clips, data, device), data)
+        if data.memory == "map":
             return cls(MappedDataset(clips, data, device), data)
-        dataset = PoseDataset(
-            clips,
-            device=device,
-            persons=data.persons,
-            centre=data.centre,
-            scale=data.scale == "body",
-            face_camera=data.face_camera,
-        )
-        return cls(dataset, data)
+        return cls(PoseDataset.from_index(clips, data, device), data)
 
     def training_batches(self, batches: Sequence[Tensor], rows: slice, generator: torch.Generator) -> Iterator[Inputs]:
         """Yield an epoch's batches; see `ClipSource.training_batches`."""

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from pcan_pose.config import RunConfig
+from pcan_pose.data.clip_index import read_index
 from pcan_pose.data.source import ClipSource
 from pcan_pose.engine.distributed import pick_device
 from pcan_pose.engine.inference import score_clips
-from pcan_pose.engine.sources import make_source, read_clips
+from pcan_pose.engine.sources import make_source
 from pcan_pose.engine.test import load_run
 from pcan_pose.errors import ConfigError, DataError
 from pcan_pose.models.recognizer import Recognizer
@@ -63,7 +64,7 @@ def embed_run(run: Path, split: str | None = None, *, device: str = "auto") -> E
     """
     config, recognizer, taxonomy, state = load_run(run, device)
     path = config.data.path
-    keypoint_set = read_clips(config.data, path)
+    keypoint_set = read_index(path)
     if split is None:
         split = config.data.val_split
     if split is None:

@@ -24,7 +24,7 @@ from pcan_pose.config import (
     TwoBranchConfig,
     VideoTransformerConfig,
 )
-from pcan_pose.data.dataset import PoseDataset
+from pcan_pose.data.memory_dataset import PoseDataset
 from pcan_pose.data.pose_source import PoseSource
 from pcan_pose.engine.onnx_graph import PoseGraph
 from pcan_pose.engine.test import load_run

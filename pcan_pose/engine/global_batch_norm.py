@@ -1,7 +1,7 @@
 """Batch norm over the batch of all processes, on any device; torch's own SyncBatchNorm needs a GPU.
 
-Each direction is torch's fused kernels around one exchange of a few hundred numbers. Every process has the same number of
-rows (`Processes.rows`), so means of means are means.
+Each direction is torch's fused kernels around one exchange of a few hundred numbers. Every process has the same number
+of rows (`Processes.rows`), so means of means are means.
 
 Shapes: C channels, P processes.
 """

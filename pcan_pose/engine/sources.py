@@ -1,16 +1,15 @@
 """The clips of a run: what it trains on and what it is measured on."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from pcan_pose.config import DataConfig, EfficientNetConfig, RunConfig, TwoBranchConfig, VideoTransformerConfig
+from pcan_pose.config import EfficientNetConfig, RunConfig, TwoBranchConfig, VideoTransformerConfig
 from pcan_pose.data.both_source import BothSource
-from pcan_pose.data.clip_index import Clips, read_index
+from pcan_pose.data.clip_index import ClipIndex, read_index
 from pcan_pose.data.dataset import class_counts
-from pcan_pose.data.memory import check_fits, explained
+from pcan_pose.data.memory import explained
 from pcan_pose.data.pose_source import PoseSource
 from pcan_pose.data.rgb.augment import RGBAugment
 from pcan_pose.data.rgb.dataset import RGBDataset
@@ -18,7 +17,7 @@ from pcan_pose.data.rgb.source import RGBSource
 from pcan_pose.data.source import ClipSource
 from pcan_pose.engine.branches import Branch
 from pcan_pose.errors import ConfigError, DataError
-from pcan_pose.keypoints import Header, read_set
+from pcan_pose.keypoints import Header
 from pcan_pose.taxonomy import Taxonomy
 
 
@@ -51,7 +50,7 @@ def load_data(config: RunConfig, device: torch.device) -> TrainingData:
         DataError: If the set has no taxonomy, a split is empty, or clips have no label or an unknown one.
         ConfigError: If there are fewer clips than one batch needs.
     """
-    keypoint_set = read_clips(config.data)
+    keypoint_set = read_index(config.data.path)
     taxonomy = keypoint_set.header.taxonomy
     if taxonomy is None:
         raise DataError(f"{config.data.path}: the set has no taxonomy, so its labels mean nothing; import it with one.")
@@ -80,26 +79,8 @@ def load_data(config: RunConfig, device: torch.device) -> TrainingData:
     return TrainingData(make_source(training, config, device), val, taxonomy, keypoint_set.header)
 
 
-def read_clips(data: DataConfig, path: Path | None = None) -> Clips:
-    """Return the clips of a set, with their keypoints unless the configuration leaves these on disk.
-
-    Args:
-        data: Says the set, and where its keypoints lie.
-        path: Another set, or None.
-
-    Raises:
-        DataError: If the set cannot be read or is larger than memory.
-    """
-    path = path or data.path
-    if data.memory == "map":
-        return read_index(path)
-    check_fits(path)
-    with explained(path):
-        return read_set(path)
-
-
 def make_source(
-    keypoint_set: Clips, config: RunConfig, device: torch.device | str, branch: Branch | None = None
+    keypoint_set: ClipIndex, config: RunConfig, device: torch.device | str, branch: Branch | None = None
 ) -> ClipSource:
     """Return a set's clips as the run's encoder takes them.
 
@@ -123,12 +104,12 @@ def make_source(
             return _skeletons(keypoint_set, config, device)
 
 
-def _skeletons(keypoint_set: Clips, config: RunConfig, device: torch.device | str) -> PoseSource:
-    with explained(config.data.path):
+def _skeletons(keypoint_set: ClipIndex, config: RunConfig, device: torch.device | str) -> PoseSource:
+    with explained(keypoint_set.path):
         return PoseSource.from_set(keypoint_set, config.data, device)
 
 
-def _pictures(keypoint_set: Clips, config: RunConfig, device: torch.device | str) -> RGBSource:
+def _pictures(keypoint_set: ClipIndex, config: RunConfig, device: torch.device | str) -> RGBSource:
     rgb = config.data.rgb
     if rgb is None:
         raise ConfigError("data.rgb is missing; name the crops as data.rgb.crops.")

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from pcan_pose.config import RunConfig
+from pcan_pose.data.clip_index import read_index
 from pcan_pose.engine.branches import Branch, one_branch
 from pcan_pose.engine.checkpoint import load_checkpoint
 from pcan_pose.engine.distributed import pick_device
 from pcan_pose.engine.inference import score_clips
 from pcan_pose.engine.network import build_network
 from pcan_pose.engine.run_folder import RunFolder
-from pcan_pose.engine.sources import make_source, read_clips
+from pcan_pose.engine.sources import make_source
 from pcan_pose.errors import CheckpointError, DataError
 from pcan_pose.models.recognizer import Recognizer
 from pcan_pose.scores import ScoreSet
@@ -44,7 +45,7 @@ def test_run(
     if branch is not None:
         recognizer = one_branch(recognizer, branch)
     path = data or config.data.path
-    keypoint_set = read_clips(config.data, path)
+    keypoint_set = read_index(path)
     header = keypoint_set.header
     faults = []
     if (header.layout, header.dims) != (state["layout"], state["dims"]):

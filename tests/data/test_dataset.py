@@ -1,10 +1,13 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from pcan_pose.data.dataset import PoseDataset, class_counts
+from pcan_pose.config import DataConfig
+from pcan_pose.data.dataset import class_counts
+from pcan_pose.data.memory_dataset import PoseDataset
 from pcan_pose.data.normalise import normalise
 from pcan_pose.data.transforms import even_positions
 from pcan_pose.errors import DataError
@@ -28,6 +31,10 @@ def random_set(sizes: list[tuple[int, int]], missing: float = 0.3, seed: int = 0
         scores = rng.uniform(0.1, 1, (persons, frames, 17)) * (rng.random((persons, frames, 17)) >= missing)
         clips.append(Clip(f"c{i}", keypoints.astype(np.float32), scores.astype(np.float32), ("train",), label=i % 52))
     return KeypointSet.from_clips(HEADER, clips)
+
+
+def dataset_of(keypoint_set: KeypointSet, **settings: Any) -> PoseDataset:
+    return PoseDataset.from_set(keypoint_set, DataConfig(path="none", **settings))
 
 
 SIZES = [(1, 5), (2, 7), (1, 1), (3, 1), (1, 12)]
@@ -64,7 +71,7 @@ def naive_sample(
 @pytest.mark.parametrize("frames", [1, 3, 16])
 def test_sample_equals_a_naive_interpolation(persons: int, frames: int) -> None:
     keypoint_set = random_set(SIZES)
-    dataset = PoseDataset(keypoint_set, persons=persons)
+    dataset = dataset_of(keypoint_set, persons=persons)
     clips = torch.tensor([4, 0, 1, 3, 2, 1])
     positions = torch.rand(6, frames).sort(1).values
     sample = dataset.sample(clips, positions)
@@ -79,7 +86,7 @@ def test_sample_equals_a_naive_interpolation(persons: int, frames: int) -> None:
 
 def test_a_complete_clip_sampled_at_its_own_frames_is_itself() -> None:
     keypoint_set = random_set([(2, 9), (1, 9)], missing=0)
-    dataset = PoseDataset(keypoint_set, persons=2, scale=False)
+    dataset = dataset_of(keypoint_set, persons=2, scale="axes")
     sample = dataset.sample(torch.tensor([0]), even_positions(1, 9))
     keypoints, _ = normalise(keypoint_set, scale=False)
     np.testing.assert_allclose(sample.keypoints[0], keypoints[:18].reshape(2, 9, 17, 2), rtol=1e-4, atol=1e-3)
@@ -89,7 +96,7 @@ def test_a_complete_clip_sampled_at_its_own_frames_is_itself() -> None:
 @pytest.mark.parametrize("position", [0.0, 1.0, 1.0000001])
 def test_the_ends_read_no_other_clips_frames(position: float) -> None:
     keypoint_set = random_set(SIZES, missing=0)
-    dataset = PoseDataset(keypoint_set, persons=2)
+    dataset = dataset_of(keypoint_set, persons=2)
     positions = torch.full((5, 1), position)
     sample = dataset.sample(torch.arange(5), positions)
     for i in range(5):
@@ -102,7 +109,7 @@ def test_a_joint_is_missing_only_where_both_neighbours_lack_it() -> None:
     scores = np.ones((1, 4, 17), np.float32)
     scores[0, 1:3, 0] = 0
     keypoint_set = KeypointSet.from_clips(HEADER, [Clip("a", keypoints, scores, label=0)])
-    dataset = PoseDataset(keypoint_set, scale=False)
+    dataset = dataset_of(keypoint_set, scale="axes")
     sample = dataset.sample(torch.tensor([0]), torch.tensor([[0.5 / 3, 1.5 / 3, 2.5 / 3]]))
     assert sample.scores[0, 0, :, 0].tolist() == [1, 0, 1]
     # Frame 0's place and frame 3's, each alone; the clip's origin is at 3.
@@ -111,7 +118,7 @@ def test_a_joint_is_missing_only_where_both_neighbours_lack_it() -> None:
 
 
 def test_persons_who_are_not_there_have_score_and_coordinates_zero() -> None:
-    sample = PoseDataset(random_set(SIZES, missing=0), persons=3).sample(torch.tensor([0, 1]), torch.rand(2, 4))
+    sample = dataset_of(random_set(SIZES, missing=0), persons=3).sample(torch.tensor([0, 1]), torch.rand(2, 4))
     assert sample.scores[0, 1:].abs().sum() == sample.keypoints[0, 1:].abs().sum() == 0
     assert sample.scores[1, 2].abs().sum() == 0
     assert (sample.scores[1, :2] > 0).all()
@@ -121,14 +128,14 @@ def test_a_person_who_is_not_kept_changes_nothing() -> None:
     keypoint_set = random_set([(2, 6), (1, 4), (3, 5)])
     first = [replace(clip, keypoints=clip.keypoints[:1], scores=clip.scores[:1]) for clip in keypoint_set.clips()]
     clips, positions = torch.arange(3), torch.rand(3, 8)
-    sample = PoseDataset(keypoint_set, persons=1).sample(clips, positions)
-    alone = PoseDataset(KeypointSet.from_clips(HEADER, first), persons=1).sample(clips, positions)
+    sample = dataset_of(keypoint_set, persons=1).sample(clips, positions)
+    alone = dataset_of(KeypointSet.from_clips(HEADER, first), persons=1).sample(clips, positions)
     assert torch.equal(sample.keypoints, alone.keypoints) and torch.equal(sample.scores, alone.scores)
 
 
 def test_attributes() -> None:
     keypoint_set = random_set(SIZES)
-    dataset = PoseDataset(keypoint_set)
+    dataset = dataset_of(keypoint_set)
     assert len(dataset) == 5
     assert dataset.dims == 2
     assert dataset.skeleton.name == "coco17"
@@ -138,7 +145,7 @@ def test_attributes() -> None:
 
 def test_clips_without_frames_are_all_named() -> None:
     with pytest.raises(DataError) as error:
-        PoseDataset(random_set([(1, 3), (1, 0), (0, 4)]))
+        dataset_of(random_set([(1, 3), (1, 0), (0, 4)]))
     assert error.value.faults == tuple(
         f"clip '{name}' has no frame; remove it ('pcan-pose data validate' lists all)." for name in ("c1", "c2")
     )
@@ -147,7 +154,7 @@ def test_clips_without_frames_are_all_named() -> None:
 def test_the_sets_own_arrays_stay_as_they_are() -> None:
     keypoint_set = random_set(SIZES)
     before = keypoint_set.keypoints.copy(), keypoint_set.scores.copy()
-    dataset = PoseDataset(keypoint_set)
+    dataset = dataset_of(keypoint_set)
     dataset.keypoints.zero_(), dataset.scores.zero_()
     np.testing.assert_array_equal(keypoint_set.keypoints, before[0])
     np.testing.assert_array_equal(keypoint_set.scores, before[1])

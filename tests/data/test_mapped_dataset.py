@@ -14,7 +14,7 @@ import torch
 from small_sets import clip, header, small_set
 
 from pcan_pose.config import DataConfig
-from pcan_pose.data import mapped_dataset, pose_map_writer
+from pcan_pose.data import mapped_dataset, pose_map_writer, set_reader
 from pcan_pose.data.clip_index import read_index
 from pcan_pose.data.mapped_dataset import MappedDataset
 from pcan_pose.data.pose_map import open_map
@@ -134,8 +134,8 @@ def test_what_an_interrupted_start_left_is_finished(
     expected = open_map(path, data)
     kept = {file.name: file.read_bytes() for file in expected.folder.glob("*.npy")}
     shutil.rmtree(expected.folder)
-    parts, read = pose_map_writer._parts, []
-    monkeypatch.setattr(pose_map_writer, "_CLIPS_AT_ONCE", clips_at_once)
+    parts, read = set_reader.clip_parts, []
+    monkeypatch.setattr(set_reader, "_CLIPS_AT_ONCE", clips_at_once)
 
     def stop_in_the_third(shard: Path) -> Any:
         read.append(shard.name)
@@ -144,12 +144,12 @@ def test_what_an_interrupted_start_left_is_finished(
                 raise KeyboardInterrupt
             yield part
 
-    monkeypatch.setattr(pose_map_writer, "_parts", stop_in_the_third)
+    monkeypatch.setattr(pose_map_writer, "clip_parts", stop_in_the_third)
     with pytest.raises(KeyboardInterrupt):
         open_map(path, data)
     assert not (expected.folder / "clips.npy").exists()
     read.clear()
-    monkeypatch.setattr(pose_map_writer, "_parts", lambda shard: (read.append(shard.name), parts(shard))[1])
+    monkeypatch.setattr(pose_map_writer, "clip_parts", lambda shard: (read.append(shard.name), parts(shard))[1])
     assert open_map(path, data).folder == expected.folder
     assert read == [f"part-0000{i}.parquet" for i in (2, 3, 4)]
     assert {file.name: file.read_bytes() for file in expected.folder.glob("*.npy")} == kept
@@ -265,7 +265,6 @@ import torch
 from pcan_pose.config import DataConfig
 from pcan_pose.data.pose_source import PoseSource
 from pcan_pose.data.clip_index import read_index
-from pcan_pose.keypoints import read_set
 
 torch.set_num_threads(1)
 path = Path(sys.argv[1])
@@ -274,7 +273,7 @@ read_index(path)  # Arrow's threads take their stacks
 status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
 limit = int(status["VmData"].split()[0]) * 1024 + int(sys.argv[3])
 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-source = PoseSource.from_set(read_index(path) if data.memory == "map" else read_set(path), data, "cpu")
+source = PoseSource.from_set(read_index(path), data, "cpu")
 order = torch.randperm(len(source)).split(64)
 batches = source.training_batches(order, slice(None), torch.Generator())
 print(len(order), sum(bool(found.any()) for _, found in batches))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pcan_pose.config import DataConfig
-from pcan_pose.data.dataset import PoseDataset
+from pcan_pose.data.memory_dataset import PoseDataset
 from pcan_pose.data.normalise import normalise
 from pcan_pose.data.normalise_batch import normalise_batch, sample_evenly
 from pcan_pose.data.transforms import even_positions
@@ -73,7 +73,7 @@ def test_what_lies_at_missing_joints_does_not_matter() -> None:
 
 @pytest.mark.parametrize("frames", [2, 5, 7, 16])
 def test_frames_are_sampled_as_sets_are(frames: int) -> None:
-    dataset = PoseDataset(clips("coco17", 2), persons=PERSONS)
+    dataset = PoseDataset.from_set(clips("coco17", 2), DataConfig(path="none", persons=PERSONS))
     every = torch.arange(len(dataset))
     expected = dataset.sample(every, even_positions(len(dataset), frames))
     shape = (len(dataset), PERSONS, FRAMES, *dataset.keypoints.shape[1:])

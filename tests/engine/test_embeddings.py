@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny_runs import TREE, Configure, tiny_set
 
-from pcan_pose.data.dataset import PoseDataset
+from pcan_pose.data.memory_dataset import PoseDataset
 from pcan_pose.data.pose_source import PoseSource
 from pcan_pose.data.streams import fuse_streams
 from pcan_pose.data.transforms import even_positions
@@ -25,7 +25,7 @@ def test_scores_are_those_of_the_test_and_embeddings_the_networks_own(configure:
     np.testing.assert_array_equal(embedded.scores.action_logits, expected.action_logits)
     config, recognizer, _, state = engine_test.load_run(run, "cpu")
     kept = tiny_set()
-    clips = PoseDataset(kept.select(kept.in_split("val")))
+    clips = PoseDataset.from_set(kept.select(kept.in_split("val")), config.data)
     sample = clips.sample(torch.arange(len(clips)), even_positions(len(clips), config.data.frames))
     recognizer.eval()
     with torch.no_grad():
@@ -39,7 +39,7 @@ def test_scores_are_those_of_the_test_and_embeddings_the_networks_own(configure:
 
 def test_batches_keep_the_order_and_nothing_stays_behind(configure: Configure) -> None:
     config, recognizer, taxonomy, _ = engine_test.load_run(train(configure(train__epochs=1)), "cpu")
-    clips = PoseSource(PoseDataset(tiny_set()), config.data)
+    clips = PoseSource.from_set(tiny_set(), config.data, "cpu")
     whole, parts = (embed_clips(recognizer, clips, taxonomy, model="m", batch_size=size)[1] for size in (256, 5))
     assert whole.shape == (len(clips), config.head.action_embedding)
     np.testing.assert_allclose(whole, parts, rtol=1e-4, atol=1e-5)

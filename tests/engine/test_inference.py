@@ -5,7 +5,7 @@ from tiny_runs import TREE, Configure, tiny_set
 from torch import nn
 
 from pcan_pose.config import AugmentConfig, RunConfig
-from pcan_pose.data.dataset import PoseDataset
+from pcan_pose.data.memory_dataset import PoseDataset
 from pcan_pose.data.pose_source import PoseSource
 from pcan_pose.data.streams import fuse_streams
 from pcan_pose.data.transforms import even_positions
@@ -25,7 +25,7 @@ def trained(config: RunConfig) -> Recognizer:
 
 def test_scores_are_the_networks_own_clip_by_clip(configure: Configure) -> None:
     config = configure()
-    recognizer, clips = trained(config), PoseSource(PoseDataset(tiny_set()), config.data)
+    recognizer, clips = trained(config), PoseSource.from_set(tiny_set(), config.data, "cpu")
     scores = score_clips(recognizer, clips, TREE, model="m")
     assert not recognizer.training
     assert list(scores.clip_ids) == clips.clip_ids
@@ -43,7 +43,7 @@ def test_scores_are_the_networks_own_clip_by_clip(configure: Configure) -> None:
 @pytest.mark.parametrize("batch_size", [1, 5, 32])
 def test_the_batch_size_does_not_matter(configure: Configure, batch_size: int) -> None:
     config = configure()
-    recognizer, clips = trained(config), PoseSource(PoseDataset(tiny_set()), config.data)
+    recognizer, clips = trained(config), PoseSource.from_set(tiny_set(), config.data, "cpu")
     whole = score_clips(recognizer, clips, TREE, model="m")
     parts = score_clips(recognizer, clips, TREE, model="m", batch_size=batch_size)
     np.testing.assert_allclose(parts.action_logits, whole.action_logits, rtol=1e-4, atol=1e-5)
@@ -54,7 +54,12 @@ def test_labels_and_names_do_not_reach_the_network(configure: Configure) -> None
     config = configure()
     recognizer = trained(config)
     labelled, unlabelled = (
-        score_clips(recognizer, PoseSource(PoseDataset(tiny_set(labelled=known)), config.data), TREE, model="m")
+        score_clips(
+            recognizer,
+            PoseSource.from_set(tiny_set(labelled=known), config.data, "cpu"),
+            TREE,
+            model="m",
+        )
         for known in (True, False)
     )
     assert set(unlabelled.labels.tolist()) == {-1}
@@ -63,7 +68,7 @@ def test_labels_and_names_do_not_reach_the_network(configure: Configure) -> None
 
 def test_scores_of_a_bfloat16_network_are_float32(configure: Configure) -> None:
     config = configure(train__precision="bf16")
-    scores = score_clips(trained(config), PoseSource(PoseDataset(tiny_set()), config.data), TREE, model="m")
+    scores = score_clips(trained(config), PoseSource.from_set(tiny_set(), config.data, "cpu"), TREE, model="m")
     assert scores.action_logits.dtype == scores.body_logits.dtype == np.float32
 
 
@@ -71,7 +76,7 @@ def test_copies_are_averaged_and_a_clip_does_not_depend_on_its_neighbours(config
     config = configure()
     changes = {"rotation": (0.0, 0.0, 90.0), "flip": 0.5, "scale": 0.3, "crop": (0.5, 1.0), "resampling": "random"}
     data = config.data.model_copy(update={"augment": config.data.augment.model_copy(update=changes)})
-    recognizer, dataset = trained(config), PoseDataset(tiny_set())
+    recognizer, dataset = trained(config), PoseDataset.from_set(tiny_set(), config.data)
 
     def logits(copies: int, batch_size: int = 256) -> np.ndarray:
         clips = PoseSource(dataset, data)
@@ -91,7 +96,7 @@ def test_copies_are_averaged_and_a_clip_does_not_depend_on_its_neighbours(config
 
 def test_norms_are_folded_unless_the_network_is_compiled(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
     config = configure()
-    recognizer, clips = trained(config), PoseSource(PoseDataset(tiny_set()), config.data)
+    recognizer, clips = trained(config), PoseSource.from_set(tiny_set(), config.data, "cpu")
     folded = score_clips(recognizer, clips, TREE, model="m")
     assert any(isinstance(module, nn.BatchNorm2d) for module in recognizer.modules())
     norms = []

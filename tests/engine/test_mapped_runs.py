@@ -8,15 +8,13 @@ from tiny_runs import Configure, assert_equal
 
 from pcan_pose import keypoints
 from pcan_pose.config import RunConfig
-from pcan_pose.data import memory
-from pcan_pose.data.clip_index import ClipIndex
+from pcan_pose.data import memory, memory_dataset, set_reader
 from pcan_pose.data.mapped_dataset import MappedDataset
 from pcan_pose.data.pose_source import PoseSource
-from pcan_pose.engine import sources
 from pcan_pose.engine.checkpoint import load_checkpoint
 from pcan_pose.engine.embeddings import embed_run
 from pcan_pose.engine.run_folder import read_metrics
-from pcan_pose.engine.sources import load_data, read_clips
+from pcan_pose.engine.sources import load_data
 from pcan_pose.engine.test import test_run as score_run
 from pcan_pose.engine.train import train
 from pcan_pose.errors import DataError
@@ -57,7 +55,7 @@ def test_a_run_may_go_on_with_mapped_files(configure: Configure, tmp_path: Path)
     with pytest.raises(KeyboardInterrupt):
         train(config, progress=stop)
     mapped = configure(name="stopped", data__memory="map", data__map_folder=str(tmp_path / "maps"))
-    assert isinstance(read_clips(mapped.data), ClipIndex)
+    assert mapped.data.memory == "map" and config.data.memory == "device"
     train(mapped, resume=True)
     assert_equal(*(load_checkpoint(run.folder / "last.pt") for run in (whole, config)))
 
@@ -74,31 +72,30 @@ def test_a_set_that_cannot_fit_is_refused_before_it_is_read(
     configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = configure()
-    rows = keypoints.read_set(config.data.path).scores.size
-    size = memory.array_bytes(config.data.path)
-    assert rows * 3 * 4 < size < rows * 3 * 4 * 1.2
-    available = memory.available_bytes()
-    assert available is not None and available > 2 * size
-    monkeypatch.setattr(memory, "available_bytes", lambda: 2 * size)
-    read_clips(config.data)
-    monkeypatch.setattr(memory, "available_bytes", lambda: 2 * size - 1)
-    monkeypatch.setattr(sources, "read_set", lambda _: pytest.fail("was read"))
-    with pytest.raises(DataError, match=r"takes more than 0\.0 GB, 0\.0 GB are free; set data\.memory=map, which"):
-        read_clips(config.data)
+    whole = keypoints.read_set(config.data.path)
+    kept = whole.select(whole.in_split("train"))
+    size = kept.scores.nbytes + kept.keypoints.nbytes
+    monkeypatch.setattr(memory, "available_bytes", lambda: size)
+    load_data(config, CPU)
+    monkeypatch.setattr(memory, "available_bytes", lambda: size - 1)
+    monkeypatch.setattr(memory_dataset, "clip_parts", lambda _: pytest.fail("was read"))
+    with pytest.raises(DataError, match=r"tiny: the clips take 0\.0 GB, 0\.0 GB are free; set data\.memory=map, which"):
+        load_data(config, CPU)
 
 
 @pytest.mark.parametrize("error", [MemoryError, pa.ArrowMemoryError, torch.OutOfMemoryError])
+@pytest.mark.parametrize("place", ["reading", "keeping"])
 def test_a_set_that_does_not_fit_says_what_helps(
-    configure: Configure, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+    configure: Configure, monkeypatch: pytest.MonkeyPatch, error: type[Exception], place: str
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise error("no room\nat all")
 
     config = configure()
+    if place == "reading":
+        monkeypatch.setattr(set_reader.pq, "ParquetFile", fail)
+    else:
+        monkeypatch.setattr(PoseSource, "from_set", fail)
     message = rf"{config.data.path}: the set does not fit into memory \(no room\); set data\.memory=map"
-    with monkeypatch.context() as patch, pytest.raises(DataError, match=message):
-        patch.setattr(keypoints.pq, "read_table", fail)
-        read_clips(config.data)
-    monkeypatch.setattr(PoseSource, "from_set", fail)
     with pytest.raises(DataError, match=message):
         load_data(config, CPU)

@@ -1,0 +1,96 @@
+"""A set's clips as runs take them, normalised, read some at a time: what memory and maps are filled from.
+
+Shapes: N clips of a shard, R rows (person-frames of the kept persons), V joints, C coordinates.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pcan_pose.config import DataConfig
+from pcan_pose.data.normalise import Floats, normalise
+from pcan_pose.errors import DataError
+from pcan_pose.keypoints import KeypointSet
+
+_CLIPS_AT_ONCE = 64
+
+
+def clip_counts(shard: Path, most: int) -> npt.NDArray[np.int64]:
+    """Return the persons that are kept and the frames of each clip of a shard, int64 (N, 2).
+
+    Args:
+        shard: A Parquet file of the set.
+        most: Persons to keep of each clip.
+
+    Raises:
+        DataError: If the shard is damaged.
+    """
+    with _named(shard):
+        table = pq.read_table(shard, columns=["persons", "frames"], partitioning=None)
+    # An unknown count is refused where the clip is read.
+    persons, frames = (table[name].fill_null(0).to_numpy().astype(np.int64) for name in ("persons", "frames"))
+    return np.stack([persons.clip(max=most), frames], axis=1)
+
+
+def clip_parts(shard: Path) -> Iterator[KeypointSet]:
+    """Yield a shard's clips in order, some at a time; a shard may itself be larger than memory.
+
+    Raises:
+        DataError: If the shard is damaged.
+    """
+    with _named(shard):
+        # Through a buffer: otherwise a whole column's bytes are read at once.
+        file = pq.ParquetFile(shard, buffer_size=1 << 20)
+        for batch in file.iter_batches(_CLIPS_AT_ONCE):
+            table = pa.Table.from_batches([batch]).replace_schema_metadata(file.schema_arrow.metadata)
+            yield KeypointSet.from_table(table, shard)
+
+
+@contextmanager
+def _named(shard: Path) -> Iterator[None]:
+    """Return a context in which an error of the file is a `DataError` that names the shard."""
+    try:
+        yield
+    except MemoryError:
+        raise  # Arrow's own is one of its exceptions too, and says nothing against the shard
+    except (pa.ArrowException, OSError) as error:
+        text = str(error).splitlines()[0]
+        raise DataError(f"{shard}: not a readable Parquet file ({text}); make the shard again.") from error
+
+
+def normalised(clips: KeypointSet, data: DataConfig) -> tuple[Floats, Floats]:
+    """Return the kept persons' keypoints (R, V, C), normalised as the configuration says, and their scores (R, V)."""
+    # First, because a person who is not kept must not move the origin or the size of those who are.
+    kept = first_persons(clips, data.persons)
+    return normalise(kept, centre=data.centre, scale=data.scale == "body", face_camera=data.face_camera)
+
+
+def first_persons(keypoint_set: KeypointSet, persons: int) -> KeypointSet:
+    """Return the set with at most so many persons in each clip, the first ones."""
+    kept = np.minimum(keypoint_set.persons, persons)  # (N,)
+    lengths = np.diff(keypoint_set.offsets)  # (N,)
+    place = np.arange(len(keypoint_set.keypoints)) - np.repeat(keypoint_set.offsets[:-1], lengths)  # (R,), in the clip
+    rows = place < np.repeat(kept * keypoint_set.frames, lengths)  # (R,)
+    return replace(keypoint_set, persons=kept, keypoints=keypoint_set.keypoints[rows], scores=keypoint_set.scores[rows])
+
+
+def refuse_empty(clip_ids: list[str], rows: npt.NDArray[np.int64]) -> None:
+    """Check that every clip has a row.
+
+    Args:
+        clip_ids: N names.
+        rows: int64 (N,), rows of each clip.
+
+    Raises:
+        DataError: One line for each clip without any.
+    """
+    if empty := [clip_ids[i] for i in np.flatnonzero(rows == 0).tolist()]:
+        raise DataError(
+            *(f"clip {name!r} has no frame; remove it ('pcan-pose data validate' lists all)." for name in empty[:20])
+        )
