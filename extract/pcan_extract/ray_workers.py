@@ -127,10 +127,15 @@ class RayWorkers(Generic[Task, Result]):
 
 
 class _Ledger:
-    """A Ray actor that counts how often each task was begun without coming to its end."""
+    """A Ray actor that keeps how often each task was begun without coming to its end, and how those that did ended.
+
+    Ray runs a task again when its actor dies just after it, even if the result has been handed on by then. Whoever
+    got that result counts on the task being over, so the second run is answered from here.
+    """
 
     def __init__(self, count: int) -> None:
         self._begun: Counter[int] = Counter()
+        self._ended: dict[int, dict[str, Any]] = {}
         self._opened = 0
         self._most = count + _ATTEMPTS
 
@@ -139,14 +144,17 @@ class _Ledger:
         self._opened += 1
         return self._opened <= self._most
 
-    def begin(self, number: int) -> bool:
-        """Return whether to run a task, or it has killed its actors."""
+    def begin(self, number: int) -> dict[str, Any] | None:
+        """Return None to run a task; otherwise how it has ended before, or that it kills its actors."""
         self._opened = 0
-        self._begun[number] += 1
-        return self._begun[number] <= _TRIES
+        if number not in self._ended:
+            self._begun[number] += 1
+            if self._begun[number] > _TRIES:
+                self._ended[number] = _answer(number, WorkerDied())
+        return self._ended.get(number)
 
-    def end(self, number: int) -> None:
-        del self._begun[number]
+    def end(self, number: int, answer: dict[str, Any]) -> None:
+        self._ended[number] = answer
 
 
 class _Actor:
@@ -168,16 +176,20 @@ class _Actor:
         import ray
 
         number = row["number"]
-        result: Any = WorkerDied()
-        raised = False
-        if ray.get(self._ledger.begin.remote(number)):
+        answer: dict[str, Any] | None = ray.get(self._ledger.begin.remote(number))
+        if answer is None:
             try:
-                result = self._function(pickle.loads(row["task"]))
+                answer = _answer(number, self._function(pickle.loads(row["task"])))
             except Exception as error:
                 # It ends the run, but not as an error of Ray.
-                result, raised = error, True
-        self._ledger.end.remote(number)
-        return {"number": number, "result": pickle.dumps(result), "raised": raised}
+                answer = _answer(number, error, raised=True)
+            # Waited for: nobody has the answer before the ledger has it.
+            ray.get(self._ledger.end.remote(number, answer))
+        return answer
+
+
+def _answer(number: int, result: Any, *, raised: bool = False) -> dict[str, Any]:
+    return {"number": number, "result": pickle.dumps(result), "raised": raised}
 
 
 def _chunks(tasks: Iterable[Any]) -> Iterator[list[bytes]]:

@@ -4,6 +4,7 @@ import builtins
 import importlib.util
 import json
 import os
+import pickle
 import shutil
 import signal
 import sys
@@ -111,6 +112,17 @@ class TestOnOneCluster:
         }
         assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"tries-1": "xx", "tries-2": "xx"}
         assert builtins.print is own_print
+
+    def test_task_that_has_ended_is_not_run_again(self, cluster, tmp_path):
+        # Ray does so when the actor dies just after it; whatever the second run writes, nobody would wait for.
+        ledger = cluster.remote(ray_workers._Ledger).options(num_cpus=0).remote(1)
+        start = cluster.cloudpickle.dumps((work, start_actor, (str(tmp_path),)))
+        actor = ray_workers._Actor(start, str(Path.cwd()), ledger)
+        (tmp_path / "tries-1").write_text("x")
+        first, second = (actor({"number": 0, "task": pickle.dumps(-1)}) for _ in range(2))
+        assert first == second
+        assert pickle.loads(second["result"]) == (-1, str(Path.cwd()))
+        assert (tmp_path / "tries-1").read_text() == "xx"
 
     def test_chunks_follow_each_other(self, cluster, tmp_path, monkeypatch):
         monkeypatch.setattr(ray_workers, "_CHUNK_BYTES", 1)
