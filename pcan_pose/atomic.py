@@ -1,11 +1,13 @@
 """Files that appear whole or not at all."""
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 _STEM_BYTES = 200
+_TEMPORARY = re.compile(r"\.(.*)\.\d+\.tmp(\.[^.]*)?", re.DOTALL)
 
 
 @contextmanager
@@ -18,11 +20,24 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # File systems take names of up to 255 bytes, which the path's own may have: its start tells enough.
-    stem = os.fsencode(path.stem)[:_STEM_BYTES].decode(errors="ignore")
-    temporary = path.with_name(f".{stem}.{os.getpid()}.tmp{path.suffix}")
+    temporary = path.with_name(f".{_stem(path)}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_half_written(paths: Iterable[Path]) -> None:
+    """Return nothing; remove what writers of these files left when they were killed. Nobody may be writing them."""
+    wanted = {(path.parent, _stem(path), path.suffix) for path in paths}
+    for folder in {folder for folder, _, _ in wanted}:
+        for path in folder.glob(".*.tmp*"):
+            match = _TEMPORARY.fullmatch(path.name)
+            if match and (folder, match[1], match[2] or "") in wanted:
+                path.unlink(missing_ok=True)
+
+
+def _stem(path: Path) -> str:
+    """Return what tells of a path in its temporary file's name; file systems take names of up to 255 bytes."""
+    return os.fsencode(path.stem)[:_STEM_BYTES].decode(errors="ignore")

@@ -19,6 +19,7 @@ from pcan_extract.progress import ProgressReport
 from pcan_extract.report import Record, Status, Summary, failures_of, total_found, write_reports
 from pcan_extract.staging import Staging
 from pcan_extract.worker import DECODED_AHEAD, ExtractTask, Outcome, OverlayTask
+from pcan_pose.atomic import remove_half_written
 from pcan_pose.errors import ExtractionError
 
 Task = ExtractTask | OverlayTask
@@ -120,6 +121,7 @@ class Run:
             for task, video, outcome in self._outcomes(self._overlay_tasks(folder)):
                 self._overlays += self._settle(task, video, outcome)
                 progress.clip_done(outcome.frames, failed=self._failed(video))
+        remove_half_written(_overlay(folder, clip_id) for clip_id in self._records)
 
     def report(self) -> None:
         """Return nothing; write into the folder what has become of every input so far."""
@@ -175,7 +177,7 @@ class Run:
     def _overlay_tasks(self, folder: Path) -> Iterator[OverlayTask]:
         for shard in self._staging.read_parts(self._plan):
             for clip in shard.clips():
-                target = folder / f"{clip.clip_id}.mp4"
+                target = _overlay(folder, clip.clip_id)
                 position = self._plan.position(clip.clip_id)
                 extracted = self._records[clip.clip_id].status == "extracted"
                 if position is not None and (extracted or not target.exists()):
@@ -204,3 +206,7 @@ class Run:
         position = self._plan.position(video.clip_id)
         assert position is not None
         return self._plan.clips[position].shard
+
+
+def _overlay(folder: Path, clip_id: str) -> Path:
+    return folder / f"{clip_id}.mp4"

@@ -9,6 +9,7 @@ from pcan_extract.found import Found, count_found
 from pcan_extract.locks import LOCK_NAME
 from pcan_extract.plan import Plan, PlannedClip
 from pcan_extract.share import EVERYTHING, Share
+from pcan_pose.atomic import remove_half_written
 from pcan_pose.errors import DataError
 from pcan_pose.keypoints import Clip, Header, KeypointSet, read_set, shard_name, write_shard
 
@@ -99,10 +100,7 @@ class Staging:
 
     def remove_half_written(self, plan: Plan) -> None:
         """Return nothing; remove what workers that died left of this job's clips, once no worker writes any more."""
-        own = {self.staged(clip.video.clip_id).stem for clips in self.shards(plan).values() for clip in clips}
-        for path in (self.folder / STAGING_NAME).glob(".*.tmp.*"):
-            if path.name.lstrip(".").partition(".")[0] in own:
-                path.unlink()
+        remove_half_written(self.staged(clip.video.clip_id) for clips in self.shards(plan).values() for clip in clips)
 
     def read_parts(self, plan: Plan) -> Iterator[KeypointSet]:
         """Return an iterator over this job's shards that exist, one in memory at a time."""

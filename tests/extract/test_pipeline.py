@@ -340,7 +340,11 @@ def test_overlays_are_drawn_once(videos, tmp_path):
     assert summary.overlays == 7
     assert sorted(path.relative_to(overlay).as_posix() for path in overlay.rglob("*.mp4")) == [f"{i}.mp4" for i in IDS]
     (overlay / "second/0004.mp4").unlink()
+    for name in ("0004", "another"):
+        (overlay / f"second/.{name}.1.tmp.mp4").write_bytes(b"half")
     assert run(videos, out, overlay=overlay).overlays == 1
+    # A killed worker's goes, what another job has under way stays.
+    assert [path.name for path in overlay.rglob(".*")] == [".another.1.tmp.mp4"]
     with pytest.raises(ConfigError, match="overlays below the input folder"):
         run(videos, out, overlay=videos / "overlay")
     assert np.all(read_set(out).scores > 0)

@@ -1,0 +1,52 @@
+"""Files that appear whole or not at all, and what killed writers leave."""
+
+from pathlib import Path
+
+import pytest
+
+from pcan_pose.atomic import atomic_write, remove_half_written
+
+
+class Killed(BaseException):
+    pass
+
+
+def write_halfway(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the temporary file that a writer leaves who is killed before it can clean up."""
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", lambda path, missing_ok=False: None)
+        with pytest.raises(Killed), atomic_write(path) as temporary:
+            temporary.write_bytes(b"half")
+            raise Killed
+    assert temporary.read_bytes() == b"half"
+    return temporary
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "no suffix", "two.dots.parquet", "1.2.tmp.mp4", "[a]*?.mp4", "ö" * 120])
+def test_what_a_killed_writer_leaves_is_removed_and_nothing_else(name, tmp_path, monkeypatch):
+    path = tmp_path / "folder" / name
+    left = write_halfway(path, monkeypatch)
+    others = [
+        write_halfway(path.with_name(f"another {name}"[:60]), monkeypatch),
+        write_halfway(tmp_path / name, monkeypatch),
+        path.with_name(f".{name}.tmp"),
+    ]
+    others[-1].touch()
+    path.write_bytes(b"whole")
+    remove_half_written([path, tmp_path / "missing" / name])
+    assert not left.exists()
+    assert path.read_bytes() == b"whole"
+    assert all(other.exists() for other in others)
+
+
+def test_nobody_sees_half_a_file(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("before")
+    with pytest.raises(Killed), atomic_write(path) as temporary:
+        temporary.write_text("half")
+        raise Killed
+    assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("file.txt", "before")]
+    with atomic_write(path) as temporary:
+        temporary.write_text("after")
+        assert path.read_text() == "before"
+    assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("file.txt", "after")]
