@@ -8,7 +8,7 @@ from benchmarks.rows import Column
 
 
 def markdown(entries: Sequence[Entry], rows: Sequence[str], columns: Sequence[Column]) -> str:
-    """Return the table, and under it what it was measured with.
+    """Return the table, and under it what it was measured with and which rows are still to be measured.
 
     A cell says how many seeds it has where that is not what the row's last cell says.
 
@@ -19,7 +19,8 @@ def markdown(entries: Sequence[Entry], rows: Sequence[str], columns: Sequence[Co
     """
     lines = ["| row | " + " | ".join(column.title for column in columns) + " | n |"]
     lines.append("| --- " * (len(columns) + 2) + "|")
-    for row in rows:
+    measured = {entry["row"] for entry in entries}
+    for row in (row for row in rows if row in measured):
         own = [entry for entry in entries if entry["row"] == row]
         seeds = sum(entry.get("protocol", "") == "" for entry in own)
         lines.append(f"| {row} | " + " | ".join(_cell(own, column, seeds) for column in columns) + f" | {seeds} |")
@@ -28,14 +29,16 @@ def markdown(entries: Sequence[Entry], rows: Sequence[str], columns: Sequence[Co
         ", ".join(
             [
                 *([str(entry["device"])] if "device" in entry else []),
-                *([f"{entry['threads']} threads"] if entry.get("threads") else []),
+                *([_threads(entry["threads"])] if entry.get("threads") else []),
                 f"torch {entry.get('torch', 'unknown')}",
             ]
         )
         for entry in shown
     )
-    note = "Mean ± standard deviation over n seeds"
-    return "\n".join([*lines, "", f"{note}; {'; '.join(machines)}." if machines else f"{note}; nothing measured yet."])
+    note = f"{'; '.join(['Mean ± standard deviation over n seeds', *machines])}."
+    if missing := [row for row in rows if row not in measured]:
+        note += f" Not measured yet: {'; '.join(missing)}."
+    return "\n".join([*lines, "", note])
 
 
 def values_of(entries: Sequence[Entry], column: Column) -> list[float]:
@@ -52,3 +55,7 @@ def _cell(entries: Sequence[Entry], column: Column, seeds: int) -> str:
     if column.spread and len(values) > 1:
         text += f" ± {statistics.stdev(values):.{column.digits}f}"
     return text if len(values) == seeds else f"{text} (n = {len(values)})"
+
+
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"

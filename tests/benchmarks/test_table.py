@@ -34,11 +34,10 @@ def test_a_table_has_mean_deviation_and_number_of_seeds() -> None:
         "| --- | --- | --- | --- | --- |",
         "| two | 50.0 | - | 0.42 | 1 |",
         "| one | 91.0 ± 1.4 | 81.0 (n = 1) | 0.42 | 2 |",
-        "| three | - | - | - | 0 |",
         "",
-        "Mean ± standard deviation over n seeds; torch 2.0; chip, 1 threads, torch 2.0.",
+        "Mean ± standard deviation over n seeds; torch 2.0; chip, 1 thread, torch 2.0. Not measured yet: three.",
     ]
-    assert markdown([], ["one"], COLUMNS).endswith("over n seeds; nothing measured yet.")
+    assert markdown([], ["one", "two"], COLUMNS).endswith("over n seeds. Not measured yet: one; two.")
 
 
 def test_results_are_added_one_by_one(tmp_path: Path) -> None:
