@@ -48,7 +48,8 @@ class GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
             total = dist.get_world_size() * input.numel() / input.shape[1]
             self.running_mean.lerp_(mean, momentum)  # type: ignore[union-attr]
             self.running_var.lerp_(variance * (total / (total - 1)), momentum)  # type: ignore[union-attr]
-            self.num_batches_tracked.add_(1)  # type: ignore[union-attr]
+            if self.num_batches_tracked is not None:
+                self.num_batches_tracked.add_(1)
         normalised: Tensor = output
         return normalised
 
@@ -58,7 +59,9 @@ class _Normalise(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-        own = torch.stack(torch.batch_norm_update_stats(x, None, None, 0.0)).float()  # (2, C)
+        # Statistics come in the type of the running ones, which a momentum of 0 leaves alone.
+        unused = torch.zeros_like(weight), torch.ones_like(weight)
+        own = torch.stack(torch.batch_norm_update_stats(x, *unused, 0.0))  # (2, C)
         means, variances = _of_all(own).unbind(1)  # (P, C) each
         mean = means.mean(0)
         variance = variances.mean(0) + means.var(0, correction=0)
@@ -73,14 +76,15 @@ class _Normalise(torch.autograd.Function):
         x, weight, mean, variance = context.saved_tensors
         eps = context.eps
         # As if the statistics were constants: the gradient of weight and bias, and most of the input's.
-        wanted = [True, True, True]
+        deviation = torch.rsqrt(variance + eps)  # its inverse
+        # A GPU wants the saved statistics in this mode too, where a CPU does not look at them.
         to_x, to_weight, to_bias = torch.ops.aten.native_batch_norm_backward(
-            gradients[0], x, weight, mean, variance, None, None, False, eps, wanted
+            gradients[0], x, weight, mean, variance, mean, deviation, False, eps, [True, True, True]
         )
         # The rest of it, by way of the statistics, is an affine function of the normalised input.
         rows = dist.get_world_size() * x.numel() / x.shape[1]
         by_variance, by_mean = _of_all(torch.stack([to_weight, to_bias])).sum(0) / rows  # (C,) each
-        scale = weight * torch.rsqrt(variance + eps)
+        scale = weight * deviation
         to_x -= F.batch_norm(x, mean, variance, scale * by_variance, scale * by_mean, eps=eps)
         return to_x, to_weight, to_bias, None
 

@@ -1,5 +1,6 @@
 import json
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pcan_pose.engine.run_folder import read_metrics
 from pcan_pose.engine.sources import load_data
 from pcan_pose.engine.train import Trainer, train
 from pcan_pose.errors import ConfigError
+from pcan_pose.models.rgb.checkpointing import checkpointed
 
 CPU = torch.device("cpu")
 HERE = Path(__file__).parent
@@ -96,6 +98,46 @@ def test_global_batch_norm_takes_over_weights_and_state_and_evaluates_alike() ->
     network.eval()
     torch.testing.assert_close(network(x), before)
     assert_equal(dict(network.state_dict()), state)
+
+
+@pytest.fixture
+def group(tmp_path: Path) -> Iterator[None]:
+    """Make this process the only one of a group."""
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_global_batch_norm_of_bfloat16_has_exact_statistics(group: None, layout: torch.memory_format) -> None:
+    # A mean that bfloat16 would round by a tenth of the deviation.
+    x = (torch.randn(16, 6, 8, 5) * 0.1 + 3.01).bfloat16().to(memory_format=layout)
+    norms = nn.BatchNorm2d(6), GlobalBatchNorm(6)
+    outs, gradients = [], []
+    for norm in norms:
+        nn.init.constant_(norm.weight, 0.5)
+        own = x.clone().requires_grad_()
+        outs.append(norm(own))
+        (outs[-1].float() * torch.linspace(-1, 1, x.numel()).view(x.shape)).sum().backward()
+        gradients.append(own.grad)
+    assert outs[1].dtype == torch.bfloat16 and outs[1].is_contiguous(memory_format=layout)
+    torch.testing.assert_close(outs[1], outs[0], rtol=0.01, atol=0.005)
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=0.02, atol=0.02 * float(gradients[0].abs().max()))
+    for name in ("weight", "bias"):
+        one, other = (getattr(norm, name).grad for norm in norms)
+        torch.testing.assert_close(other, one, rtol=1e-3, atol=1e-3 * float(one.abs().max()))
+    for name in ("running_mean", "running_var"):
+        one, other = (getattr(norm, name) for norm in norms)
+        torch.testing.assert_close(other, one, rtol=1e-6, atol=1e-7)
+
+
+def test_global_batch_norm_counts_a_checkpointed_step_once(group: None) -> None:
+    x = torch.randn(16, 6, 8, 5, requires_grad=True)
+    once, twice = GlobalBatchNorm(6), GlobalBatchNorm(6)
+    once(x).square().sum().backward()
+    checkpointed(twice, x).square().sum().backward()
+    assert_equal(dict(twice.state_dict()), dict(once.state_dict()))
+    assert twice.num_batches_tracked == 1
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def checkpointed(layer: nn.Module, *inputs: Tensor | int) -> Tensor:
 @contextmanager
 def _statistics_kept(layer: nn.Module) -> Iterator[None]:
     # A momentum of 0 and no count; without running statistics the two passes would not save the same tensors.
-    norms = [module for module in layer.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [module for module in layer.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     kept = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
         norm.momentum, norm.num_batches_tracked = 0.0, None
