@@ -4,14 +4,18 @@ Shapes: N clips.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from pcan_pose.clips import Header
-from pcan_pose.keypoints import KeypointSet, read_set
+from pcan_pose.errors import DataError
+from pcan_pose.keypoints import KeypointSet, read_set, shard_paths
+
+ShardState = tuple[str, int, int]
+"""Name, bytes and time of change of a shard."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,11 +26,13 @@ class ClipIndex:
         path: The keypoint set.
         clips: The clips, each with 0 persons.
         places: int64 (N,), where each is among all clips of the set.
+        shards: The files that were indexed.
     """
 
     path: Path
     clips: KeypointSet
     places: npt.NDArray[np.int64]
+    shards: tuple[ShardState, ...]
 
     def __len__(self) -> int:
         return len(self.places)
@@ -60,7 +66,18 @@ class ClipIndex:
 
     def select(self, indices: Sequence[int] | npt.NDArray[np.int64]) -> "ClipIndex":
         """Return the clips at these positions, in this order."""
-        return ClipIndex(self.path, self.clips.select(indices), self.places[indices])
+        return replace(self, clips=self.clips.select(indices), places=self.places[indices])
+
+    def check_unchanged(self) -> None:
+        """Check that the set's files are those that were indexed, or the places are others' by now.
+
+        Raises:
+            DataError: If they are not.
+        """
+        if shard_states(self.path) != self.shards:
+            raise DataError(
+                f"{self.path}: the set was changed while it was read; run again when whatever writes it has finished."
+            )
 
 
 Clips = KeypointSet | ClipIndex
@@ -73,5 +90,15 @@ def read_index(path: Path) -> ClipIndex:
     Raises:
         DataError: If the set cannot be read.
     """
+    shards = shard_states(path)
     clips = read_set(path, arrays=False)
-    return ClipIndex(path, clips, np.arange(len(clips)))
+    return ClipIndex(path, clips, np.arange(len(clips)), shards)
+
+
+def shard_states(path: Path) -> tuple[ShardState, ...]:
+    """Return what tells whether the files of a set have changed.
+
+    Raises:
+        DataError: If there is no set at the path.
+    """
+    return tuple((shard.name, (stat := shard.stat()).st_size, stat.st_mtime_ns) for shard in shard_paths(path))

@@ -56,6 +56,7 @@ class MappedDataset:
         self.labels = torch.from_numpy(index.labels).to(self.device)  # (N,)
         self._copies = self.device.type != "cpu" if copies is None else copies
         found = open_map(index.path, data)
+        index.check_unchanged()
         starts, frames, persons = (every[index.places] for every in (found.starts, found.frames, found.persons))
         refuse_empty(self.clip_ids, frames * persons)
         rows = int((found.frames * found.persons).sum())

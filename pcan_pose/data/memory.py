@@ -8,6 +8,9 @@ import torch
 
 from pcan_pose.errors import DataError
 
+_SHARE = 0.9
+"""Of the free memory; a run needs some for itself."""
+
 
 def check_room(path: Path, needed: int) -> None:
     """Check that a set's clips fit into main memory.
@@ -20,7 +23,7 @@ def check_room(path: Path, needed: int) -> None:
         DataError: If they do not; it names the setting that does without.
     """
     available = available_bytes()
-    if available is not None and needed > available:
+    if available is not None and needed > _SHARE * available:
         raise DataError(
             f"{path}: the clips take {needed / 1e9:.1f} GB, {available / 1e9:.1f} GB are free; set data.memory=map, "
             "which reads clips from disk as they are needed."
@@ -32,7 +35,10 @@ def explained(path: Path) -> Iterator[None]:
     """Return a context for reading a set, in which a lack of memory is a `DataError` that says what helps."""
     try:
         yield
-    except (MemoryError, torch.OutOfMemoryError) as error:
+    except (MemoryError, RuntimeError) as error:
+        # torch's allocator of main memory raises nothing more special than a RuntimeError.
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "DefaultCPUAllocator" not in str(error):
+            raise
         raise DataError(
             f"{path}: the set does not fit into memory ({str(error).splitlines()[0] if str(error) else 'no reason'}); "
             "set data.memory=map, which reads clips from disk as they are needed."

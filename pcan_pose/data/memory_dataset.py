@@ -60,11 +60,14 @@ class PoseDataset(RaggedClips):
             device: Where the tensors live.
 
         Raises:
-            DataError: If clips have no frame, the set cannot be read, or it does not fit into memory.
+            DataError: If clips have no frame, the set cannot be read or is changed meanwhile, or it does not fit into
+                memory.
         """
         shards = shard_paths(index.path)
-        counts = np.concatenate([clip_counts(shard, data.persons) for shard in shards])  # (N of the set, 2)
-        persons, frames = np.ascontiguousarray(counts[index.places].T)  # (N,) each
+        counts = [clip_counts(shard, data.persons) for shard in shards]  # (N of the shard, 2) each
+        ends = np.cumsum([0, *map(len, counts)])
+        index.check_unchanged()
+        persons, frames = np.ascontiguousarray(np.concatenate(counts)[index.places].T)  # (N,) each
         lengths = persons * frames
         refuse_empty(index.clip_ids, lengths)
         joints, dims, rows = index.header.skeleton.num_joints, index.header.dims, int(lengths.sum())
@@ -72,19 +75,19 @@ class PoseDataset(RaggedClips):
             check_room(index.path, 4 * rows * joints * (dims + 1))
         keypoints = torch.empty(rows, joints, dims, device=device)
         scores = torch.empty(rows, joints, device=device)
-        first_row = np.full(len(counts), -1)  # of each clip of the set; -1 is not wanted
-        first_row[index.places] = np.cumsum(lengths) - lengths
-        done = 0
-        for part in (part for shard in shards for part in clip_parts(shard)):
-            here = slice(done, done + len(part))
-            done = here.stop
-            wanted = np.flatnonzero(first_row[here] >= 0)
-            if not len(wanted):
-                continue
-            own = counts[here][wanted].prod(1)  # rows of each wanted clip
-            places = np.repeat(first_row[here][wanted] - (np.cumsum(own) - own), own) + np.arange(own.sum())
-            for whole, array in zip((keypoints, scores), normalised(part.select(wanted), data), strict=True):
-                whole.index_copy_(0, torch.from_numpy(places).to(device), torch.from_numpy(array).to(device))
+        starts = np.cumsum(lengths) - lengths
+        order = np.argsort(index.places, kind="stable")  # the clips as they come
+        for shard, first, last in zip(shards, ends[:-1], ends[1:], strict=True):
+            here = order[slice(*np.searchsorted(index.places, [first, last], sorter=order))]
+            done = 0
+            for part in clip_parts(shard, index.places[here] - first):
+                read = here[done : done + len(part)]
+                done += len(part)
+                own = lengths[read]
+                targets = np.repeat(starts[read] - (np.cumsum(own) - own), own) + np.arange(own.sum())
+                for whole, array in zip((keypoints, scores), normalised(part, data), strict=True):
+                    whole.index_copy_(0, torch.from_numpy(targets).to(device), torch.from_numpy(array).to(device))
+        index.check_unchanged()
         return cls._made(index.clips, persons, frames, keypoints, scores, data, device)
 
     @classmethod

@@ -22,9 +22,9 @@ import numpy.typing as npt
 
 from pcan_pose.config import DataConfig
 from pcan_pose.data import normalise as normalising
+from pcan_pose.data.clip_index import shard_states
 from pcan_pose.data.pose_map_writer import CLIPS, KEYPOINTS, SCORES, write_map
 from pcan_pose.errors import DataError
-from pcan_pose.keypoints import shard_paths
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,8 @@ def open_map(path: Path, data: DataConfig) -> PoseMap:
 
 def _fingerprint(path: Path, data: DataConfig) -> str:
     """Return a name that changes with the set's files, with what is done to their clips, and with the code for it."""
-    shards = [(shard.name, shard.stat().st_size, shard.stat().st_mtime_ns) for shard in shard_paths(path)]
     settings = [data.persons, data.centre, data.scale == "body", data.face_camera]
-    content = json.dumps([shards, settings, inspect.getsource(normalising)])
+    content = json.dumps([shard_states(path), settings, inspect.getsource(normalising)])
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 

@@ -33,22 +33,38 @@ def clip_counts(shard: Path, most: int) -> npt.NDArray[np.int64]:
     """
     with _named(shard):
         table = pq.read_table(shard, columns=["persons", "frames"], partitioning=None)
-    # An unknown count is refused where the clip is read.
-    persons, frames = (table[name].fill_null(0).to_numpy().astype(np.int64) for name in ("persons", "frames"))
+    persons, frames = (table[name].fill_null(-1).to_numpy().astype(np.int64) for name in ("persons", "frames"))
+    if min(persons.min(initial=0), frames.min(initial=0)) < 0:
+        # What reads the clips says which one it is and what is wrong with it.
+        for _ in clip_parts(shard):
+            pass
     return np.stack([persons.clip(max=most), frames], axis=1)
 
 
-def clip_parts(shard: Path) -> Iterator[KeypointSet]:
-    """Yield a shard's clips in order, some at a time; a shard may itself be larger than memory.
+def clip_parts(shard: Path, places: npt.NDArray[np.int64] | None = None) -> Iterator[KeypointSet]:
+    """Yield a shard's clips, some at a time; a shard may itself be larger than memory.
+
+    Args:
+        shard: A Parquet file of the set.
+        places: int64, which of its clips, sorted; None for all. Parts without any are left out.
 
     Raises:
         DataError: If the shard is damaged.
     """
+    done = 0
+    if places is not None and not len(places):
+        return
     with _named(shard):
         # Through a buffer: otherwise a whole column's bytes are read at once.
         file = pq.ParquetFile(shard, buffer_size=1 << 20)
         for batch in file.iter_batches(_CLIPS_AT_ONCE):
             table = pa.Table.from_batches([batch]).replace_schema_metadata(file.schema_arrow.metadata)
+            if places is not None:
+                first, last = np.searchsorted(places, [done, done + len(table)])
+                done += len(table)
+                if first == last:
+                    continue
+                table = table.take(places[first:last] - (done - len(table)))
             yield KeypointSet.from_table(table, shard)
 
 
@@ -92,5 +108,8 @@ def refuse_empty(clip_ids: list[str], rows: npt.NDArray[np.int64]) -> None:
     """
     if empty := [clip_ids[i] for i in np.flatnonzero(rows == 0).tolist()]:
         raise DataError(
-            *(f"clip {name!r} has no frame; remove it ('pcan-pose data validate' lists all)." for name in empty[:20])
+            *(
+                f"clip {name!r} has no frame, or no person; remove it ('pcan-pose data validate' lists all)."
+                for name in empty[:20]
+            )
         )

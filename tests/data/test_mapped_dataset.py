@@ -223,7 +223,8 @@ def test_clips_without_frames_hurt_only_where_they_are_asked_for(tmp_path: Path)
     with pytest.raises(DataError) as error:
         mapped(data.path, data, "val")
     assert error.value.faults == tuple(
-        f"clip '{name}' has no frame; remove it ('pcan-pose data validate' lists all)." for name in ("a", "c")
+        f"clip '{name}' has no frame, or no person; remove it ('pcan-pose data validate' lists all)."
+        for name in ("a", "c")
     )
 
 
@@ -263,8 +264,9 @@ import resource, sys
 from pathlib import Path
 import torch
 from pcan_pose.config import DataConfig
-from pcan_pose.data.pose_source import PoseSource
 from pcan_pose.data.clip_index import read_index
+from pcan_pose.data.memory import explained
+from pcan_pose.data.pose_source import PoseSource
 
 torch.set_num_threads(1)
 path = Path(sys.argv[1])
@@ -273,7 +275,8 @@ read_index(path)  # Arrow's threads take their stacks
 status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
 limit = int(status["VmData"].split()[0]) * 1024 + int(sys.argv[3])
 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-source = PoseSource.from_set(read_index(path), data, "cpu")
+with explained(path):
+    source = PoseSource.from_set(read_index(path), data, "cpu")
 order = torch.randperm(len(source)).split(64)
 batches = source.training_batches(order, slice(None), torch.Generator())
 print(len(order), sum(bool(found.any()) for _, found in batches))
@@ -296,4 +299,5 @@ def test_a_set_of_more_bytes_than_the_process_may_have(tmp_path: Path) -> None:
     done = run("map")
     assert (done.returncode, done.stdout) == (0, "60 60\n"), done.stderr
     failed = run("device")
-    assert failed.returncode == 1 and "MemoryError" in failed.stderr, failed.stderr
+    assert failed.returncode == 1 and "DataError: " in failed.stderr, failed.stderr
+    assert "the set does not fit into memory (" in failed.stderr.splitlines()[-1], failed.stderr

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -55,8 +56,8 @@ def test_a_run_may_go_on_with_mapped_files(configure: Configure, tmp_path: Path)
     with pytest.raises(KeyboardInterrupt):
         train(config, progress=stop)
     mapped = configure(name="stopped", data__memory="map", data__map_folder=str(tmp_path / "maps"))
-    assert mapped.data.memory == "map" and config.data.memory == "device"
     train(mapped, resume=True)
+    assert len(list((tmp_path / "maps").iterdir())) == 1
     assert_equal(*(load_checkpoint(run.folder / "last.pt") for run in (whole, config)))
 
 
@@ -75,11 +76,29 @@ def test_a_set_that_cannot_fit_is_refused_before_it_is_read(
     whole = keypoints.read_set(config.data.path)
     kept = whole.select(whole.in_split("train"))
     size = kept.scores.nbytes + kept.keypoints.nbytes
-    monkeypatch.setattr(memory, "available_bytes", lambda: size)
+    # A tenth stays free for the run.
+    monkeypatch.setattr(memory, "available_bytes", lambda: size / 0.9 + 1)
     load_data(config, CPU)
-    monkeypatch.setattr(memory, "available_bytes", lambda: size - 1)
-    monkeypatch.setattr(memory_dataset, "clip_parts", lambda _: pytest.fail("was read"))
+    monkeypatch.setattr(memory, "available_bytes", lambda: size / 0.9 - 1)
+    monkeypatch.setattr(memory_dataset, "clip_parts", lambda *_: pytest.fail("was read"))
     with pytest.raises(DataError, match=r"tiny: the clips take 0\.0 GB, 0\.0 GB are free; set data\.memory=map, which"):
+        load_data(config, CPU)
+
+
+def test_an_allocation_that_fails_says_what_helps(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = torch.empty
+
+    def refuse(*size: int, **options: Any) -> torch.Tensor:
+        return whole(2**48) if len(size) == 3 else whole(*size, **options)
+
+    config = configure()
+    monkeypatch.setattr(memory_dataset.torch, "empty", refuse)
+    with pytest.raises(
+        DataError, match=r"the set does not fit into memory \(.*DefaultCPUAllocator.*\); set data\.memory"
+    ):
+        load_data(config, CPU)
+    monkeypatch.setattr(memory_dataset.torch, "empty", lambda *_, **__: whole(2).view(3))
+    with pytest.raises(RuntimeError, match="shape '\\[3\\]' is invalid"):
         load_data(config, CPU)
 
 
