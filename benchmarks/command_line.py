@@ -59,12 +59,12 @@ def main(benchmark: Benchmark, arguments: Namespace) -> tuple[list[Entry], Optio
     )
     try:
         rows = _chosen(benchmark, arguments.rows)
-        benchmark = _by_protocols(benchmark, arguments.protocols)
+        trained = _by_protocols(benchmark, arguments.protocols)
         if arguments.commands:
-            _print_commands(benchmark, rows, options)
+            _print_commands(trained, rows, options)
             return [], options
         if not arguments.print_only:
-            run(benchmark, rows, options)
+            run(trained, rows, options)
         entries = _shown(benchmark, rows, options)
     except PcanError as error:
         sys.exit(str(error))

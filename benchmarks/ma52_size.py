@@ -44,12 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = load_config(
         "ma52_pose",
         [
+            "train.val_every=1",
+            *given.overrides,
+            # Last, as the folder is deleted before the run.
             "name=ma52_size",
             f"output={given.work}",
             f"data.path={data}",
             f"train.device={device}",
-            "train.val_every=1",
-            *given.overrides,
         ],
     )
     torch.set_num_threads(config.train.threads or torch.get_num_threads())
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }
     report["bound_seconds"] = report["steps"] * report["step_bytes"] / 1e9 / limits(options, options.threads).copy
     report["share_of_bound"] = report["bound_seconds"] / report["seconds"]
+    report["steps_share_of_bound"] = report["bound_seconds"] / (report["epochs"] * report["epoch_seconds"])
     with atomic_write(given.out) as temporary:
         temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(_table(report))
@@ -104,7 +106,8 @@ def _table(report: dict[str, Any]) -> str:
         ("one epoch's steps, median", f"{report['epoch_seconds']:.2f} s"),
         ("clips a second in them", f"{report['clips_per_epoch'] / report['epoch_seconds']:,.0f}"),
         ("bytes that a step moves", f"{report['step_bytes'] / 1e9:.2f} GB"),
-        ("share of the bound by memory", f"{report['share_of_bound']:.0%}"),
+        ("share of the bound by memory, whole run", f"{report['share_of_bound']:.0%}"),
+        ("share of the bound by memory, steps alone", f"{report['steps_share_of_bound']:.0%}"),
         *((f"share of a step's time, {name}", f"{share:.1%}") for name, share in report["profile"].items()),
     ]
     return "\n".join(["| what | value |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)])
@@ -116,7 +119,12 @@ def _options(arguments: Sequence[str] | None) -> Namespace:
     made.add_argument("--val-clips", type=int, default=5_586, help="default: %(default)s, MA-52's")
     made.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N; default: %(default)s")
     made.add_argument(
-        "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="change the trained run"
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change the trained run, but for its name, folder, set and device",
     )
     made.add_argument("--quick", action="store_true", help="a short look at the machine's limits")
     made.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "pcan_pose_ma52_size")

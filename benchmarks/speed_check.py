@@ -7,6 +7,7 @@ rounds differ among themselves.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import comb
 
 from scipy.stats import mannwhitneyu
 
@@ -78,9 +79,9 @@ def lost(measured: Mapping[str, Group], recorded: Mapping[str, Group], most: flo
 def _lower(now: Sequence[float], before: Sequence[float], share: float) -> bool:
     """Return whether the rounds' ratios are below a share of the recorded ones by more than chance.
 
-    True where either has no rounds: then the medians alone decide.
+    True where there are too few rounds to ever say so: then the medians alone decide.
     """
-    if not now or not before:
+    if 1 / comb(len(now) + len(before), len(now)) >= _CHANCE:
         return True
     return bool(mannwhitneyu(now, [share * ratio for ratio in before], alternative="less").pvalue < _CHANCE)
 

@@ -144,6 +144,7 @@ def test_members_of_a_committee(tmp_path: Path) -> None:
         (["encoder.type=ctr-gcn", "encoder.base_channels=6"], "encoder.base_channels: Input should be a multiple of 4"),
         (["encoder.type=st-gcn", "encoder.dropout=1"], "encoder.dropout: Input should be less than 1, got 1."),
         (["data.augment.crop=[0.9, 0.5]"], "crop must be two numbers with 0 < shortest <= longest <= 1"),
+        (["train.compile=fast"], "train.compile: Input should be True, False or 'reduce-overhead', got 'fast'."),
         (["optim.lr=-1"], "optim.lr: Input should be greater than 0, got -1."),
         (["optim.lr=["], "--set optim.lr=[: not YAML ("),
     ],

@@ -49,7 +49,7 @@ class TrainConfig(Section):
     precision: Literal["fp32", "bf16"] = Field(default="fp32", description="arithmetic of the encoder (autocast)")
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
     threads: int | None = Field(default=None, ge=1, description="CPU threads; none keeps torch's choice")
-    compile: bool | Literal["reduce-overhead"] = Field(
+    compile: Literal[True, False, "reduce-overhead"] = Field(
         default=False,
         description="compile the encoder; costs a minute or more before the first step. reduce-overhead: and replay a "
         "GPU's kernels as CUDA graphs",

@@ -90,6 +90,8 @@ class Trainer:
         if mine.size > 1:
             use_global_batch_norm(self.recognizer)
         if mode := config.train.compile:
+            if mode == "reduce-overhead" and mine.device.type != "cuda":
+                log.warning("train.compile=reduce-overhead replays a GPU's kernels; on this device it only compiles.")
             self.recognizer.encoder.compile(mode=None if mode is True else mode)
         step: nn.Module = TrainingStep(self.recognizer, gather if mine.size > 1 else None)
         if mine.size > 1:

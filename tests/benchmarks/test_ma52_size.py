@@ -12,6 +12,9 @@ def test_a_tiny_run_is_timed_and_counted(tmp_path: Path, capsys: pytest.CaptureF
     out = tmp_path / "result.json"
     changes = [word for change in (*TINY, "train.epochs=2", "train.threads=1") for word in ("--set", change)]
     sizes = ["--train-clips", "24", "--val-clips", "52"]
+    own = tmp_path / "runs" / "mine"
+    own.mkdir(parents=True)
+    changes += ["--set", f"output={own.parent}", "--set", "name=mine"]  # deletes nobody's run
     main([*sizes, *changes, "--device", "cpu", "--quick", "--work", str(tmp_path), "--out", str(out)])
     report = json.loads(out.read_text())
     assert (report["train_clips"], report["val_clips"], report["epochs"]) == (24, 52, 2)
@@ -20,5 +23,7 @@ def test_a_tiny_run_is_timed_and_counted(tmp_path: Path, capsys: pytest.CaptureF
     assert report["step_bytes"] > 4 * 8 * 8 * 28 * 9
     assert 2 * report["epoch_seconds"] < report["seconds"]
     assert report["share_of_bound"] == pytest.approx(report["bound_seconds"] / report["seconds"])
+    assert report["steps_share_of_bound"] == pytest.approx(report["bound_seconds"] / (2 * report["epoch_seconds"]))
+    assert list(own.iterdir()) == [] and (tmp_path / "ma52_size").is_dir()
     assert 0.3 < sum(report["profile"].values()) <= 1
     assert f"| whole run | {report['seconds']:.1f} s |" in capsys.readouterr().out

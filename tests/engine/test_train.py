@@ -208,7 +208,11 @@ def test_configurations_train(configure: Configure, changes: dict[str, Any]) -> 
 
 @pytest.mark.parametrize(("setting", "mode"), [(True, None), ("reduce-overhead", "reduce-overhead")])
 def test_a_compiled_encoder_learns_the_same(
-    configure: Configure, monkeypatch: pytest.MonkeyPatch, setting: bool | str, mode: str | None
+    configure: Configure,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    setting: bool | str,
+    mode: str | None,
 ) -> None:
     modes = []
 
@@ -220,6 +224,7 @@ def test_a_compiled_encoder_learns_the_same(
     monkeypatch.setattr(nn.Module, "compile", compile_without_a_compiler)
     eager, compiled = trainer(configure()), trainer(configure(train__compile=setting))
     assert modes == [mode]
+    assert ("on this device it only compiles" in caplog.text) == (mode is not None)
     for _ in range(2):
         assert compiled.train_epoch() == pytest.approx(eager.train_epoch(), rel=1e-4)
 
