@@ -97,9 +97,12 @@ def test_the_record_of_the_extraction_is_only_read(tmp_path: Path, monkeypatch: 
 
 
 def test_start_up_keeps_the_best_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speed_start, "_COMMANDS", {"Python alone": ["-c", "pass"]})
-    (figure,), _ = speed_start.start(QUICK)
-    assert figure.value == min(figure.details["runs"]) and figure.ratio is not None
+    slow = ["-c", "import time; time.sleep(0.2)"]
+    monkeypatch.setattr(speed_start, "_COMMANDS", {"Python alone": ["-c", "pass"], "slow": slow})
+    (alone, other), _ = speed_start.start(QUICK)
+    assert all(figure.value == min(figure.details["runs"]) for figure in (alone, other))
+    assert alone.ratio == 1 and other.ratio == alone.value / other.value
+    assert other.value > 0.2
 
 
 def test_the_command_records_prints_and_writes(
