@@ -20,6 +20,8 @@ from benchmarks.head_rows import OFF
 from benchmarks.rows import Benchmark, Column, Protocol, Row
 
 HEADLINE_SEEDS = 5
+WORK = "runs/benchmark_nwucla"
+"""Not where `pcan-pose train` puts a run of one of the configurations."""
 JOINT = "data.streams=[joint]"
 LEAK_FREE = "leak_free"
 EVERY_FRAME = "encoder.stem_stride=1"
@@ -57,7 +59,7 @@ def benchmark(data: Path) -> Benchmark:
 
 
 if __name__ == "__main__":
-    options = parser(__doc__, out="benchmarks/results/nwucla.json", work="runs/nwucla")
+    options = parser(__doc__, out="benchmarks/results/nwucla.json", work=WORK)
     options.add_argument(
         "--data", type=Path, default=Path("data/nwucla"), help="the imported set; default: %(default)s"
     )

@@ -45,6 +45,11 @@ def test_names_of_rows_and_run_folders_are_unique(benchmark_: Benchmark) -> None
     assert all(name.replace("_", "").isalnum() for name in folders)
 
 
+@pytest.mark.parametrize("name", ["nwucla", "nwucla_small"])
+def test_a_configuration_trained_alone_has_another_folder(name: str) -> None:
+    assert load_config(name, []).folder != Path(nwucla.WORK)
+
+
 @every
 def test_columns_name_numbers_that_a_protocol_measures(benchmark_: Benchmark) -> None:
     protocols = {protocol.name: protocol for protocol in benchmark_.protocols}
