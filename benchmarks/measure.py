@@ -36,6 +36,11 @@ def cost(run: Path) -> dict[str, float]:
     }
 
 
+def threads_text(count: int) -> str:
+    """Return a number of threads in words."""
+    return "1 thread" if count == 1 else f"{count} threads"
+
+
 def device_name(device: torch.device) -> str:
     """Return the name of a GPU or of the processor."""
     if device.type == "cuda":

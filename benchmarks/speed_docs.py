@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from benchmarks.measure import threads_text
 from benchmarks.speed_file import Group
 from benchmarks.speed_networks import BASELINE
 from benchmarks.speed_timing import Figure
@@ -70,13 +71,12 @@ def _conditions(group: Group) -> str:
         machines = dict.fromkeys(str(figure.details["machine"]) for figure in group.figures)
         return f"As `python -m benchmarks.extract` recorded it, not run again: {', '.join(machines)}."
     text = (
-        f"{said['machine']}, {said['cpus']} CPUs, {said['threads']} threads, torch {said['versions']['torch']}, "
+        f"{said['machine']}, {said['cpus']} CPUs, {threads_text(said['threads'])}, torch {said['versions']['torch']}, "
         f"{said['rounds']} rounds, {said['date']}."
     )
     for threads, most in group.limits.items():
         gemm = ", ".join(f"{value:,.0f} GFLOP/s {precision}" for precision, value in most["gemm"].items())
-        plural = "" if threads == "1" else "s"
-        text += f" Limits with {threads} thread{plural}: matrix product {gemm}; copy {most['copy']:.1f} GB/s."
+        text += f" Limits with {threads_text(int(threads))}: matrix product {gemm}; copy {most['copy']:.1f} GB/s."
     if said["quick"]:
         text += " **Tiny sizes: these numbers say nothing.**"
     return text

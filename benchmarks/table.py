@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Sequence
 
+from benchmarks.measure import threads_text
 from benchmarks.results_file import Entry
 from benchmarks.rows import Column
 
@@ -29,7 +30,7 @@ def markdown(entries: Sequence[Entry], rows: Sequence[str], columns: Sequence[Co
         ", ".join(
             [
                 *([str(entry["device"])] if "device" in entry else []),
-                *([_threads(entry["threads"])] if entry.get("threads") else []),
+                *([threads_text(entry["threads"])] if entry.get("threads") else []),
                 f"torch {entry.get('torch', 'unknown')}",
             ]
         )
@@ -55,7 +56,3 @@ def _cell(entries: Sequence[Entry], column: Column, seeds: int) -> str:
     if column.spread and len(values) > 1:
         text += f" ± {statistics.stdev(values):.{column.digits}f}"
     return text if len(values) == seeds else f"{text} (n = {len(values)})"
-
-
-def _threads(count: int) -> str:
-    return "1 thread" if count == 1 else f"{count} threads"

@@ -51,20 +51,20 @@ def clip_parts(shard: Path, places: npt.NDArray[np.int64] | None = None) -> Iter
     Raises:
         DataError: If the shard is damaged.
     """
-    done = 0
     if places is not None and not len(places):
         return
+    stop = 0
     with _named(shard):
         # Through a buffer: otherwise a whole column's bytes are read at once.
         file = pq.ParquetFile(shard, buffer_size=1 << 20)
         for batch in file.iter_batches(_CLIPS_AT_ONCE):
             table = pa.Table.from_batches([batch]).replace_schema_metadata(file.schema_arrow.metadata)
+            start, stop = stop, stop + len(table)
             if places is not None:
-                first, last = np.searchsorted(places, [done, done + len(table)])
-                done += len(table)
-                if first == last:
+                here = places[slice(*np.searchsorted(places, [start, stop]))]
+                if not len(here):
                     continue
-                table = table.take(places[first:last] - (done - len(table)))
+                table = table.take(here - start)
             yield KeypointSet.from_table(table, shard)
 
 

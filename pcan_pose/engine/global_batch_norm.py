@@ -76,15 +76,15 @@ class _Normalise(torch.autograd.Function):
         x, weight, mean, variance = context.saved_tensors
         eps = context.eps
         # As if the statistics were constants: the gradient of weight and bias, and most of the input's.
-        deviation = torch.rsqrt(variance + eps)  # its inverse
+        invstd = torch.rsqrt(variance + eps)
         # A GPU wants the saved statistics in this mode too, where a CPU does not look at them.
         to_x, to_weight, to_bias = torch.ops.aten.native_batch_norm_backward(
-            gradients[0], x, weight, mean, variance, mean, deviation, False, eps, [True, True, True]
+            gradients[0], x, weight, mean, variance, mean, invstd, False, eps, [True, True, True]
         )
         # The rest of it, by way of the statistics, is an affine function of the normalised input.
         rows = dist.get_world_size() * x.numel() / x.shape[1]
         by_variance, by_mean = _of_all(torch.stack([to_weight, to_bias])).sum(0) / rows  # (C,) each
-        scale = weight * deviation
+        scale = weight * invstd
         to_x -= F.batch_norm(x, mean, variance, scale * by_variance, scale * by_mean, eps=eps)
         return to_x, to_weight, to_bias, None
 
