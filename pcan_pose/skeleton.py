@@ -48,6 +48,16 @@ class Skeleton:
         return parents
 
     @cached_property
+    def chains(self) -> npt.NDArray[np.float32]:
+        """Bones between the root and each joint, 0 or 1, float32 (V, V): [v, u] is the one from u to its parent."""
+        steps = np.eye(self.num_joints)
+        child, parent = np.array(self.bones).T
+        steps[child, parent] = -1
+        bones = np.linalg.inv(steps).round()  # each joint and all above it
+        bones[:, self.parents == np.arange(self.num_joints)] = 0  # the root has no bone
+        return bones.astype(np.float32)
+
+    @cached_property
     def flip_permutation(self) -> npt.NDArray[np.int64]:
         """Joint that each joint becomes in a mirrored picture, int64 (V,)."""
         permutation = np.arange(self.num_joints)

@@ -45,6 +45,18 @@ def test_bones_are_a_tree(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
+def test_chains_lead_from_the_root_to_each_joint(name: str) -> None:
+    layout = skeleton(name)
+    for joint, chain in enumerate(layout.chains):
+        bones = []
+        while layout.parents[joint] != joint:
+            bones.append(joint)
+            joint = layout.parents[joint]
+        assert np.flatnonzero(chain).tolist() == sorted(bones)
+        assert set(chain.tolist()) <= {0.0, 1.0}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
 def test_flips_swap_sides_and_nothing_else(name: str) -> None:
     layout = skeleton(name)
     flip = layout.flip_permutation

@@ -29,6 +29,12 @@ class AugmentConfig(Section):
         default="uniform", description="frames at even or at sorted random positions"
     )
     noise: float = Field(default=0.0, ge=0, description="standard deviation of the joints' noise, in body sizes")
+    bone_noise: float = Field(
+        default=0.0,
+        ge=0,
+        description="standard deviation of a change of each bone, one for the whole clip, in its lengths; joints move "
+        "with all bones between them and the root",
+    )
     joint_dropout: float = Field(
         default=0.0, ge=0, lt=1, description="probability that a joint is missing for a whole clip"
     )

@@ -14,6 +14,7 @@ ALL = {
     "scale": 0.2,
     "shear": 0.1,
     "noise": 0.05,
+    "bone_noise": 0.05,
     "joint_dropout": 0.2,
 }
 EACH = [ALL, *({name: value} for name, value in ALL.items())]
@@ -188,6 +189,27 @@ def test_noise_is_drawn_for_each_joint_that_is_there() -> None:
     rest = noisy[scores > 0]
     assert rest.std() == pytest.approx(0.3, rel=0.05)
     assert len(rest.unique()) > 0.9 * rest.numel()
+
+
+def test_bone_noise_changes_each_bone_once_a_clip_and_person() -> None:
+    keypoints, scores = torch.randn(1, 1, 1, 28, 3).repeat(200, 2, 5, 1, 1), torch.ones(200, 2, 5, 28)
+    keypoints[100:] *= 7  # taller people: their bones change as much in their own lengths
+    scores[:, :, 1, 3] = scores[:, :, :, 4] = 0
+    keypoints = keypoints * (scores > 0)[..., None]
+    changed, same = augment(keypoints, scores, LAYOUT, AugmentConfig(bone_noise=0.3), seeded())
+    assert torch.equal(same, scores)
+    moved = (changed - keypoints).double()
+    assert moved[scores == 0].abs().sum() == 0
+    torch.testing.assert_close(moved[:, :, 2:], moved[:, :, :1].expand(-1, -1, 3, -1, -1), rtol=0, atol=1e-5)
+    child, parent = torch.tensor([bone for bone in LAYOUT.bones if 4 not in bone]).T
+    bones, changes = ((each[..., child, :] - each[..., parent, :])[:, :, 0] for each in (keypoints.double(), moved))
+    shares = changes / bones.norm(dim=-1, keepdim=True)  # (200, 2, bones, 3)
+    torch.testing.assert_close(shares.std((0, 1)), torch.full((len(child), 3), 0.3).double(), rtol=0.2, atol=0)
+    assert shares.std() == pytest.approx(0.3, rel=0.02) and shares.mean() == pytest.approx(0, abs=0.01)
+    # Bones are drawn apart from each other, and the root, the neck, stays.
+    apart = shares.permute(2, 3, 0, 1).flatten(1).corrcoef() - torch.eye(len(child))
+    assert apart.abs().max() < 0.15
+    assert moved[..., 1, :].abs().max() == 0
 
 
 def test_joint_dropout_takes_joints_for_the_whole_clip() -> None:
