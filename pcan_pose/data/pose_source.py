@@ -66,7 +66,7 @@ class PoseSource(ClipSource):
         data, dataset = self._data, self.dataset
         ((near, places),) = dataset.at_hand([clips])
         yield near.sample(places, even_positions(len(clips), data.frames, self.device))
-        changes = data.augment.model_copy(update={"noise": 0.0, "joint_dropout": 0.0})
+        changes = data.augment.model_copy(update={"noise": 0.0, "bone_noise": 0.0, "joint_dropout": 0.0})
         for copy in range(copies):
             generator = torch.Generator(self.device).manual_seed(copy)
             positions = random_positions(1, data.frames, changes, generator).expand(len(clips), -1)

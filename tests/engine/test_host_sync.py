@@ -57,7 +57,8 @@ def uncounted(function: Callable[..., None]) -> Callable[..., None]:
     return call
 
 
-ALL = {"flip": 0.5, "rotation": [30, 30, 30], "scale": 0.1, "shear": 0.1, "noise": 0.01, "joint_dropout": 0.1}
+MOVED = {"flip": 0.5, "rotation": [30, 30, 30], "scale": 0.1, "shear": 0.1}
+ALL = MOVED | {"noise": 0.01, "bone_noise": 0.1, "joint_dropout": 0.1}
 
 
 @pytest.mark.parametrize(

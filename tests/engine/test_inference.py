@@ -88,8 +88,9 @@ def test_copies_are_averaged_and_a_clip_does_not_depend_on_its_neighbours(config
     np.testing.assert_allclose(averaged, logits(3, batch_size=5), rtol=1e-4, atol=1e-5)
     plain = torch.from_numpy(logits(0)).log_softmax(1).numpy()
     assert np.abs(averaged - plain).max() > 1e-3
-    # Copies that change nothing leave the scores as they are.
-    still = config.data.model_copy(update={"augment": AugmentConfig()})
+    # Copies that change nothing leave the scores as they are: they are turned and cropped, but not spoiled.
+    spoiled = AugmentConfig(noise=0.5, bone_noise=0.5, joint_dropout=0.5)
+    still = config.data.model_copy(update={"augment": spoiled})
     same = score_clips(recognizer, PoseSource(dataset, still), TREE, model="m", copies=2)
     np.testing.assert_allclose(same.action_logits, plain, rtol=1e-4, atol=1e-5)
 
