@@ -28,6 +28,9 @@ class AugmentConfig(Section):
     resampling: Literal["uniform", "random"] = Field(
         default="uniform", description="frames at even or at sorted random positions"
     )
+    tempo: float = Field(
+        default=0.0, ge=0, description="largest relative change of a padded clip's pace, 0.5 for 2/3 to 3/2 of it"
+    )
     noise: float = Field(default=0.0, ge=0, description="standard deviation of the joints' noise, in body sizes")
     bone_noise: float = Field(
         default=0.0,
@@ -98,6 +101,11 @@ class DataConfig(Section):
         description="input streams, fused before the encoder",
     )
     frames: int = Field(default=64, ge=2, description="frames sampled from each clip")
+    short_clips: Literal["stretch", "pad"] = Field(
+        default="stretch",
+        description="spread clips of fewer frames than that over all of them, or keep their pace and leave the rest "
+        "empty",
+    )
     persons: int = Field(default=1, ge=1, description="persons kept in each clip")
     centre: Centre = Field(
         default="clip", description="origin at the centre joints of the first frame, of the clip or of each frame"
@@ -109,3 +117,9 @@ class DataConfig(Section):
     face_camera: bool = Field(False, description="turn 3-D clips so that the shoulders lie along x on the average")
     augment: AugmentConfig = AugmentConfig()
     rgb: RGBConfig | None = Field(default=None, description="the pictures, for encoders that see them")
+
+    @model_validator(mode="after")
+    def _tempo_of_padded_clips(self) -> "DataConfig":
+        if self.augment.tempo and self.short_clips != "pad":
+            raise ValueError("augment.tempo changes nothing where short clips are stretched; set short_clips to pad")
+        return self

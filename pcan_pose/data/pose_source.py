@@ -10,12 +10,12 @@ from torch import Tensor
 
 from pcan_pose.config import DataConfig
 from pcan_pose.data.clip_index import Clips
-from pcan_pose.data.dataset import Sample
+from pcan_pose.data.dataset import RaggedClips, Sample
 from pcan_pose.data.mapped_dataset import MappedDataset
 from pcan_pose.data.memory_dataset import PoseDataset
 from pcan_pose.data.source import ClipSource, Inputs
 from pcan_pose.data.streams import network_input
-from pcan_pose.data.transforms import augment, even_positions, random_positions
+from pcan_pose.data.transforms import augment, blank, even_positions, frames_taken, random_positions
 from pcan_pose.keypoints import KeypointSet
 
 
@@ -50,8 +50,10 @@ class PoseSource(ClipSource):
         data, dataset = self._data, self.dataset
         at_hand = dataset.at_hand([clips[rows] for clips in batches])
         for clips, (near, places) in zip(batches, at_hand, strict=True):
-            positions = random_positions(len(clips), data.frames, data.augment, generator)
-            sample = near.sample(places, positions[rows])
+            positions = random_positions(
+                len(clips), data.frames, data.augment, generator, rows=rows, lengths=self._lengths(near, places)
+            )
+            sample = self._sample(near, places, positions)
             keypoints, scores = augment(
                 sample.keypoints, sample.scores, dataset.skeleton, data.augment, generator, rows=rows, batch=len(clips)
             )
@@ -65,13 +67,25 @@ class PoseSource(ClipSource):
     def _variants(self, clips: Tensor, copies: int) -> Iterator[Sample]:
         data, dataset = self._data, self.dataset
         ((near, places),) = dataset.at_hand([clips])
-        yield near.sample(places, even_positions(len(clips), data.frames, self.device))
+        lengths = self._lengths(near, places)
+        taken = None if lengths is None else frames_taken(lengths, data.frames)
+        yield self._sample(near, places, even_positions(len(clips), data.frames, self.device, taken))
         changes = data.augment.model_copy(update={"noise": 0.0, "bone_noise": 0.0, "joint_dropout": 0.0})
         for copy in range(copies):
             generator = torch.Generator(self.device).manual_seed(copy)
-            positions = random_positions(1, data.frames, changes, generator).expand(len(clips), -1)
-            sample = near.sample(places, positions)
+            positions = random_positions(1, data.frames, changes, generator, lengths=lengths).expand(len(clips), -1)
+            sample = self._sample(near, places, positions)
             yield Sample(*augment(sample.keypoints, sample.scores, dataset.skeleton, changes, generator, batch=1))
+
+    def _lengths(self, near: RaggedClips, places: Tensor) -> Tensor | None:
+        """Return the clips' frames, int64 (B,), if short ones are padded."""
+        return near.frames[places] if self._data.short_clips == "pad" else None
+
+    def _sample(self, near: RaggedClips, places: Tensor, positions: Tensor) -> Sample:
+        if self._data.short_clips == "stretch":
+            return near.sample(places, positions)
+        sample = near.sample(places, positions.clamp(max=1))
+        return Sample(*blank(sample.keypoints, sample.scores, positions > 1))
 
     def _inputs(self, keypoints: Tensor, scores: Tensor) -> Inputs:
         return network_input(keypoints, scores, self.dataset.skeleton, self._data), scores > 0

@@ -17,22 +17,83 @@ from pcan_pose.data.constants import constant
 from pcan_pose.skeleton import Skeleton
 
 
-def even_positions(batch: int, frames: int, device: torch.device | str = "cpu") -> Tensor:
-    """Return the positions of `frames` frames at even distances over the whole clip, float32 (B, T) in [0, 1]."""
-    return torch.linspace(0, 1, frames, device=device).expand(batch, frames)
+def even_positions(batch: int, frames: int, device: torch.device | str = "cpu", taken: Tensor | None = None) -> Tensor:
+    """Return the positions of `frames` frames at even distances over the whole clip, float32 (B, T) in [0, 1].
+
+    Args:
+        batch: B.
+        frames: T.
+        device: Where to.
+        taken: (B, 1), how many of the T frames a padded clip takes, at least 2; the others lie above 1.
+    """
+    if taken is None:
+        return torch.linspace(0, 1, frames, device=device).expand(batch, frames)
+    return torch.arange(frames, device=device) / (taken - 1)
 
 
-def random_positions(batch: int, frames: int, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    """Return positions of frames in a random crop of each clip, float32 (B, T), sorted, in [0, 1]."""
+def frames_taken(lengths: Tensor, frames: int, pace: Tensor | float = 1.0) -> Tensor:
+    """Return how many of T sampled frames a padded clip takes, its own number unless that is more, float32 (B, 1).
+
+    Args:
+        lengths: int64 (B,), frames of the clips.
+        frames: T, at least 2.
+        pace: (B, 1), frames to take for each frame of the clip.
+    """
+    return (lengths[:, None] * pace).round().clamp(2, frames)
+
+
+def random_positions(
+    batch: int,
+    frames: int,
+    config: AugmentConfig,
+    generator: torch.Generator,
+    *,
+    rows: slice = slice(None),
+    lengths: Tensor | None = None,
+) -> Tensor:
+    """Return positions of frames in a random crop of each clip, float32 (B, T), sorted, in [0, 1].
+
+    Args:
+        batch: Clips of the global batch.
+        frames: T.
+        config: How long the crops are, and how frames lie in them.
+        generator: Random numbers are drawn for the global batch.
+        rows: Which clips of the global batch are wanted, B.
+        lengths: int64 (B,), frames of the clips if short ones are padded: what such a clip does not take lies above 1.
+    """
     device = generator.device
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(batch, *shape, generator=generator, device=device)[rows]
+
     shortest, longest = config.crop
-    length = shortest + (longest - shortest) * torch.rand(batch, 1, generator=generator, device=device)
-    start = (1 - length) * torch.rand(batch, 1, generator=generator, device=device)
-    if config.resampling == "random":
-        positions = torch.rand(batch, frames, generator=generator, device=device).sort(dim=1).values
+    length = shortest + (longest - shortest) * uniform(1)
+    start = (1 - length) * uniform(1)
+    anywhere = uniform(frames) if config.resampling == "random" else None
+    taken = None
+    if lengths is not None:
+        pace = length * (1 + config.tempo) ** (2 * uniform(1) - 1) if config.tempo else length
+        taken = frames_taken(lengths, frames, pace)
+    if anywhere is None:
+        positions = even_positions(len(length), frames, device, taken)
+    elif taken is None:
+        positions = anywhere.sort(dim=1).values
     else:
-        positions = even_positions(batch, frames, device)
-    return start + length * positions
+        positions = torch.where(torch.arange(frames, device=device) < taken, anywhere, 2).sort(dim=1).values
+    inside = start + length * positions
+    return inside if taken is None else torch.where(positions > 1, positions, inside.clamp(max=1))
+
+
+def blank(keypoints: Tensor, scores: Tensor, padding: Tensor) -> tuple[Tensor, Tensor]:
+    """Return sampled clips without what was sampled for their padding: keypoints and scores are 0 there.
+
+    Args:
+        keypoints: (B, M, T, V, C).
+        scores: (B, M, T, V).
+        padding: bool (B, T).
+    """
+    padding = padding[:, None, :, None]  # (B, 1, T, 1)
+    return keypoints.masked_fill(padding[..., None], 0.0), scores.masked_fill(padding, 0.0)
 
 
 def augment(

@@ -44,6 +44,7 @@ _SAMPLING = (
     "centres and scales them and then samples T frames: frame t lies at positions[t] * (F - 1), interpolated linearly "
     "between the frames before and after it; of a joint that only one of the two has, that one's is taken."
 )
+_PADDING = " A clip of fewer than T frames keeps its own, and the places that it leaves are empty."
 
 
 def export_run(
@@ -97,7 +98,7 @@ def export_run(
             "persons": str(data.persons),
             "frames": str(data.frames),
             "streams": "+".join(data.streams),
-            "sampling": _SAMPLING,
+            "sampling": _SAMPLING + (_PADDING if data.short_clips == "pad" else ""),
             "model": config.name,
             "version": pcan_pose.__version__,
         },

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pcan_pose.config import DataConfig
 from pcan_pose.data.normalise_batch import normalise_batch, sample_evenly
 from pcan_pose.data.streams import network_input
-from pcan_pose.data.transforms import even_positions
+from pcan_pose.data.transforms import blank, even_positions, frames_taken
 from pcan_pose.models.folding import fold
 from pcan_pose.models.recognizer import Recognizer
 from pcan_pose.skeleton import Skeleton
@@ -42,7 +42,13 @@ class PoseGraph(nn.Module):
     def forward(self, keypoints: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Return the rectified logits of actions and body parts."""
         keypoints = normalise_batch(keypoints, scores, self.skeleton, self.data)
-        keypoints, scores = sample_evenly(keypoints, scores, self.positions)  # (N, M, T, V, C), (N, M, T, V)
+        if self.data.short_clips == "stretch":
+            keypoints, scores = sample_evenly(keypoints, scores, self.positions)  # (N, M, T, V, C), (N, M, T, V)
+        else:
+            length = torch.ones_like(scores[:1, 0, :, 0], dtype=torch.int64).sum(1)  # (1,), F
+            positions = even_positions(1, self.data.frames, taken=frames_taken(length, self.data.frames))  # (1, T)
+            sample = sample_evenly(keypoints, scores, positions[0].clamp(max=1))
+            keypoints, scores = blank(*sample, padding=positions > 1)
         x = network_input(keypoints, scores, self.skeleton, self.data)
         prediction = self.recognizer.head(self.recognizer.encode(x, scores > 0, pool=mean_by_product))
         return prediction.action_logits, prediction.body_logits

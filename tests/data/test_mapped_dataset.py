@@ -80,6 +80,7 @@ def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
         {"persons": 2, "centre": "frame"},
         {"persons": 4, "scale": "axes", "centre": "first_frame"},
         {"scale": "none"},
+        {"short_clips": "pad", "augment": AUGMENT | {"tempo": 0.5}},
     ],
 )
 def test_batches_are_those_of_a_set_in_memory(

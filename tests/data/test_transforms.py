@@ -4,7 +4,14 @@ import pytest
 import torch
 
 from pcan_pose.config import AugmentConfig
-from pcan_pose.data.transforms import augment, even_positions, random_positions, rotation_matrices
+from pcan_pose.data.transforms import (
+    augment,
+    blank,
+    even_positions,
+    frames_taken,
+    random_positions,
+    rotation_matrices,
+)
 from pcan_pose.skeleton import SKELETONS, skeleton
 
 LAYOUT = skeleton("openpose28")
@@ -61,6 +68,58 @@ def test_random_positions_are_sorted_and_inside_a_crop(resampling: str, crop: tu
     if crop[0] < crop[1]:
         assert length.std() > 0.01 and positions[:, 0].std() > 0.01
     assert torch.equal(positions, random_positions(200, 16, config, seeded()))
+
+
+def test_short_clips_take_a_place_a_frame() -> None:
+    lengths = torch.tensor([1, 2, 5, 9, 40])
+    taken = frames_taken(lengths, 9)
+    assert taken[:, 0].tolist() == [2, 2, 5, 9, 9]
+    positions = even_positions(5, 9, taken=taken)
+    assert (positions <= 1).sum(1).tolist() == [2, 2, 5, 9, 9]
+    assert positions[2].tolist() == [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2]
+    assert torch.equal(positions[4], even_positions(1, 9)[0])
+
+
+@pytest.mark.parametrize("resampling", ["uniform", "random"])
+def test_random_positions_of_padded_clips(resampling: str) -> None:
+    lengths = torch.tensor([20, 20, 3, 100]).repeat(100)
+    config = AugmentConfig(crop=(0.5, 1.0), resampling=resampling, tempo=0.5)
+    positions = random_positions(400, 32, config, seeded(), lengths=lengths)
+    assert positions.min() >= 0 and (positions.diff(dim=1) >= 0).all()
+    taken = (positions <= 1).sum(1)
+    assert (taken[lengths == 100] == 32).all() and (taken[lengths == 3] >= 2).all()
+    # Half to all of the frames, two thirds to three halves as fast.
+    twenty = taken[lengths == 20]
+    assert 7 <= twenty.min() < 10 and 25 < twenty.max() <= 30
+    # A crop keeps its place in the clip, however many frames it takes.
+    ends = positions.masked_fill(positions > 1, 0).amax(1)
+    assert ends[lengths == 100].min() < 0.7
+    whole = AugmentConfig(resampling=resampling)
+    counts = (random_positions(400, 32, whole, seeded(), lengths=lengths) <= 1).sum(1)
+    assert torch.equal(counts, lengths.clamp(max=32))
+
+
+@pytest.mark.parametrize("lengths", [None, torch.tensor([5, 9, 30, 2, 7, 7])])
+@pytest.mark.parametrize("resampling", ["uniform", "random"])
+def test_a_share_of_the_batch_is_sampled_as_in_the_whole(resampling: str, lengths: torch.Tensor | None) -> None:
+    config = AugmentConfig(crop=(0.5, 0.9), resampling=resampling, tempo=0.3)
+    generator, part_generator = seeded(), seeded()
+    whole = random_positions(6, 12, config, generator, lengths=lengths)
+    rows = slice(2, 5)
+    part = random_positions(
+        6, 12, config, part_generator, rows=rows, lengths=None if lengths is None else lengths[rows]
+    )
+    assert torch.equal(part, whole[rows])
+    assert torch.equal(generator.get_state(), part_generator.get_state())
+
+
+def test_padding_is_blank() -> None:
+    keypoints, scores = batch()
+    padding = torch.arange(5) >= torch.tensor([[5], [3], [1], [5], [4], [2]])
+    empty, nobody = blank(keypoints, scores, padding)
+    gone = padding[:, None, :, None].expand_as(scores)
+    assert empty[gone].abs().sum() == nobody[gone].sum() == 0
+    assert torch.equal(empty[~gone], keypoints[~gone]) and torch.equal(nobody[~gone], scores[~gone])
 
 
 def test_no_augmentation_leaves_the_clips_and_draws_nothing() -> None:

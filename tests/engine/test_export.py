@@ -33,6 +33,7 @@ COMMITTEE = {
 ENCODERS: dict[str, dict[str, Any]] = {
     # Nine frames become 5 and 3, which do not divide them.
     "pose": {"encoder": MEMBER, "data__frames": 9},
+    "padded": {"encoder": MEMBER, "data__frames": 9, "data__short_clips": "pad", "data__scale": "axes"},
     "committee": {"encoder": COMMITTEE, "data__scale": "axes", "data__persons": 2},
     "stgcn++": {"encoder": {"type": "stgcn++", "base_channels": 12}, "data__centre": "frame"},
     "ctr-gcn": {"encoder": {"type": "ctr-gcn", "base_channels": 4}, "data__persons": 2},

@@ -66,6 +66,7 @@ ALL = MOVED | {"noise": 0.01, "bone_noise": 0.1, "joint_dropout": 0.1}
     [
         {"data__augment": ALL | {"crop": [0.8, 1.0], "resampling": "random"}, "optim__clip_norm": 1.0},
         {"data__scale": "axes", "data__streams": ["joint", "bone", "joint_motion", "bone_motion"]},
+        {"data__short_clips": "pad", "data__augment": {"tempo": 0.5, "resampling": "random"}},
         {"head__mode": "as_published"},
         {"encoder": {"type": "ctr-gcn"}},
         {"encoder": {"type": "stgcn++"}},
