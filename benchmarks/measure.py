@@ -7,33 +7,39 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from pcan_pose.data.streams import input_channels
+from pcan_pose.engine.branches import one_member
 from pcan_pose.engine.run_folder import METRICS, read_metrics
 from pcan_pose.engine.test import load_run
 from pcan_pose.skeleton import skeleton
 
 
-def cost(run: Path) -> dict[str, float]:
+def cost(run: Path, member: int | None = None) -> dict[str, float]:
     """Return the parameters of a run's network, the GFLOPs of one clip and the seconds of its training.
 
     The parameters are those of encoder and head. A multiply-add is two operations; the counter sees convolutions and
     matrix products, and not norms, activations and pooling. The seconds are those of the epochs, summed over a run that
-    was stopped and resumed; loading, measuring and writing are not in them.
+    was stopped and resumed; loading, measuring and writing are not in them. Of one member the seconds are not known.
 
     Args:
         run: The run folder.
+        member: A member of a committee, counted from 1; None for the whole network.
     """
     config, recognizer, _, state = load_run(run, "cpu")
+    if member is not None:
+        recognizer = one_member(recognizer, member)
     joints = skeleton(str(state["layout"])).num_joints
     channels = input_channels(int(str(state["dims"])), config.data.streams)
     x = torch.zeros(1, config.data.persons, config.data.frames, joints, channels)  # (1, M, T, V, C)
     recognizer.eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         recognizer(x, torch.ones(x.shape[:-1], dtype=torch.bool))
-    return {
+    found = {
         "parameters": sum(parameter.numel() for parameter in recognizer.parameters()),
         "gflops": counter.get_total_flops() / 1e9,
-        "seconds": sum(row["seconds"] for row in read_metrics(run / METRICS) if row["split"] == "train"),
     }
+    if member is None:
+        found["seconds"] = sum(row["seconds"] for row in read_metrics(run / METRICS) if row["split"] == "train")
+    return found
 
 
 def threads_text(count: int) -> str:

@@ -67,9 +67,10 @@ def overrides_of(benchmark: Benchmark, job: Job, options: Options) -> list[str]:
     trained = benchmark.trained(job.row).overrides
     config = benchmark.config_of(job.row)
     other = [] if config == benchmark.config else [f"configs/{config}.yaml"]
+    member = [f"--member {job.row.member}"] if job.row.member else []
     fused = [f"--body-weight {job.row.body_weight:g}"] if job.row.body_weight else []
     changes = [*benchmark.common, *job.protocol.overrides, *trained, *options.overrides]
-    return [*other, *changes, *fused, *benchmark.described]
+    return [*other, *changes, *member, *fused, *benchmark.described]
 
 
 def settings(benchmark: Benchmark, job: Job, options: Options, data: Path) -> RunConfig:
@@ -109,7 +110,8 @@ def run(benchmark: Benchmark, rows: Sequence[Row], options: Options) -> list[Ent
         entry = measure(benchmark, job, options)
         entries = append_result(options.out, entry)
         shown = ", ".join(f"{name} {100 * entry[name]:.1f}" for name in ("action_top1", "action_f1_macro", "f1_mean"))
-        print(f"     {shown}, {entry['seconds']:.0f} s", file=sys.stderr, flush=True)
+        seconds = f", {entry['seconds']:.0f} s" if "seconds" in entry else ""
+        print(f"     {shown}{seconds}", file=sys.stderr, flush=True)
     return entries
 
 
@@ -119,7 +121,7 @@ def measure(benchmark: Benchmark, job: Job, options: Options) -> Entry:
     folder = train(config, resume=True)
     numbers: dict[str, Any] = {}
     for prefix, split in job.protocol.splits.items():
-        scores = test_run(folder, split, device=options.device)
+        scores = test_run(folder, split, device=options.device, member=job.row.member)
         if job.row.body_weight:
             scores = joint_probability(scores, job.row.body_weight)
         metrics = evaluate(scores.action_logits, scores.body_logits, scores.labels, scores.taxonomy)
@@ -134,7 +136,7 @@ def measure(benchmark: Benchmark, job: Job, options: Options) -> Entry:
         "device": device_name(pick_device(options.device)),
         "threads": config.train.threads,
         "commit": environment["commit"],
-        **cost(folder),
+        **cost(folder, job.row.member),
         **numbers,
     }
 

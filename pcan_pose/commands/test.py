@@ -15,6 +15,12 @@ import click
     "--branch", type=click.Choice(["pose", "rgb"]), help="Score with one branch of a run of two, without the other."
 )
 @click.option(
+    "--member",
+    metavar="K",
+    type=click.IntRange(min=1),
+    help="Score with one member of a committee, without the others; 1 is the first.",
+)
+@click.option(
     "--copies",
     default=0,
     show_default=True,
@@ -22,7 +28,16 @@ import click
     help="Average over the clip and this many copies, changed as in training.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-def test(run: Path, split: str, out: Path, data: Path | None, branch: Any, copies: int, device: str) -> None:
+def test(
+    run: Path,
+    split: str,
+    out: Path,
+    data: Path | None,
+    branch: Any,
+    member: int | None,
+    copies: int,
+    device: str,
+) -> None:
     """Score the clips of a split with a trained run.
 
     RUN is a run folder. Labels, if the split has any, go into the score file beside the scores; 'pcan-pose evaluate'
@@ -31,6 +46,6 @@ def test(run: Path, split: str, out: Path, data: Path | None, branch: Any, copie
     from pcan_pose.engine.test import test_run
     from pcan_pose.scores import write_scores
 
-    scores = test_run(run, split, data=data, branch=branch, copies=copies, device=device)
+    scores = test_run(run, split, data=data, branch=branch, member=member, copies=copies, device=device)
     write_scores(out, scores)
     click.echo(f"wrote {out} ({len(scores):,} clips of split {split!r})")

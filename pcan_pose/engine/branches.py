@@ -1,4 +1,4 @@
-"""Networks of two branches: their start from two runs, and one branch alone."""
+"""Networks of several parts: one branch or member alone, and the start of two branches from two runs."""
 
 from pathlib import Path
 from typing import Literal, get_args
@@ -9,6 +9,7 @@ from pcan_pose.config import TwoBranchConfig
 from pcan_pose.engine.checkpoint import load_checkpoint
 from pcan_pose.engine.run_folder import RunFolder
 from pcan_pose.errors import CheckpointError, ConfigError
+from pcan_pose.models.committee import Committee
 from pcan_pose.models.member_heads import MemberHeads
 from pcan_pose.models.recognizer import Recognizer
 from pcan_pose.models.two_branch import TwoBranch
@@ -29,6 +30,27 @@ def one_branch(recognizer: Recognizer, branch: Branch) -> Recognizer:
         raise ConfigError(f"branch {branch!r}: the run has one branch only; leave the branch out.")
     alone = encoder.pose if branch == "pose" else encoder.rgb
     return Recognizer(alone, head.members[BRANCHES.index(branch)], recognizer.precision)
+
+
+def one_member(recognizer: Recognizer, member: int) -> Recognizer:
+    """Return a member of a committee as a network of its own, which takes the whole committee's streams.
+
+    Args:
+        recognizer: The network.
+        member: Which one, counted from 1 in the configuration's order.
+
+    Raises:
+        ConfigError: If the network is no committee, or has no such member.
+    """
+    encoder, head = recognizer.encoder, recognizer.head
+    if not isinstance(encoder, Committee) or not isinstance(head, MemberHeads):
+        raise ConfigError(f"member {member}: the run has one network, no committee; leave the member out.")
+    count = len(encoder.members)
+    if not 1 <= member <= count:
+        raise ConfigError(f"member {member}: the committee has members 1 to {count}.")
+    k = member - 1
+    alone = encoder.alone(k)
+    return Recognizer(alone, MemberHeads([head.members[k]], alone.member_features), recognizer.precision)
 
 
 def start_from_runs(recognizer: Recognizer, config: TwoBranchConfig, taxonomy: Taxonomy) -> None:

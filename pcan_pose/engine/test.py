@@ -1,10 +1,11 @@
 """Testing: a run and a split in, a score file's content out."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from pcan_pose.config import RunConfig
+from pcan_pose.config import CommitteeConfig, RunConfig
 from pcan_pose.data.clip_index import read_index
-from pcan_pose.engine.branches import Branch, one_branch
+from pcan_pose.engine.branches import Branch, one_branch, one_member
 from pcan_pose.engine.checkpoint import load_checkpoint
 from pcan_pose.engine.distributed import pick_device
 from pcan_pose.engine.inference import score_clips
@@ -23,6 +24,7 @@ def test_run(
     *,
     data: Path | None = None,
     branch: Branch | None = None,
+    member: int | None = None,
     copies: int = 0,
     device: str = "auto",
 ) -> ScoreSet:
@@ -33,17 +35,20 @@ def test_run(
         split: Name of the split.
         data: Keypoint set; None takes the run's own.
         branch: Which branch of a run of two to test alone; None for all that the run has.
+        member: Which member of a committee to test alone, counted from 1; None for all that the run has.
         copies: Changed copies of each clip to average over, see `score_clips`.
         device: auto, cpu, cuda or cuda:N.
 
     Raises:
         CheckpointError: If the run or its checkpoint cannot be used.
         DataError: If the set has another layout or taxonomy, or no such split.
-        ConfigError: If a branch is asked for and the run has one only.
+        ConfigError: If a branch or a member is asked for that the run has not.
     """
     config, recognizer, taxonomy, state = load_run(run, device)
     if branch is not None:
         recognizer = one_branch(recognizer, branch)
+    if member is not None:
+        recognizer = one_member(recognizer, member)
     path = data or config.data.path
     keypoint_set = read_index(path)
     header = keypoint_set.header
@@ -61,7 +66,10 @@ def test_run(
     if faults:
         raise DataError(*faults)
     clips = make_source(keypoint_set.select(keypoint_set.in_split(split)), config, pick_device(device), branch)
-    return score_clips(recognizer, clips, taxonomy, model=config.name, copies=copies)
+    scores = score_clips(recognizer, clips, taxonomy, model=config.name, copies=copies)
+    if member is not None and isinstance(config.encoder, CommitteeConfig):
+        scores = replace(scores, stream="+".join(config.encoder.members[member - 1].streams))
+    return scores
 
 
 def load_run(

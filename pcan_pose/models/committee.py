@@ -34,6 +34,12 @@ class Committee(Encoder):
         for k, chosen in enumerate(channels):
             self.register_buffer(f"channels_{k}", torch.tensor(chosen), persistent=False)
 
+    def alone(self, member: int) -> "Committee":
+        """Return a committee of one of the members, with its weights and not a copy of them."""
+        encoder = self.members[member]
+        assert isinstance(encoder, Encoder)
+        return Committee([encoder], [self.get_buffer(f"channels_{member}").tolist()])
+
     def features(self, x: Tensor, found: Tensor) -> Tensor:
         """Raise; the members' features before pooling differ in time."""
         raise NotImplementedError("a committee's members pool apart")

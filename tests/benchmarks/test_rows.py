@@ -65,6 +65,11 @@ def test_a_rows_command_trains_what_the_benchmark_trains(benchmark_: Benchmark) 
     for protocol in benchmark_.protocols:
         for row in benchmark_.rows:
             lines = commands(benchmark_, row, protocol, data=Path("set"), work=Path("w"))
+            if row.member is not None:
+                tests, evaluations = lines[::2], lines[1::2]
+                assert all(f" --member {row.member} " in line for line in tests)
+                assert [line.split()[-1] for line in tests] == [line.split()[-1] for line in evaluations]
+                continue
             if row.trained_as is not None:
                 assert all(line.startswith("pcan-pose evaluate ") for line in lines)
                 assert all(line.endswith(f" --body-weight {row.body_weight:g}") for line in lines)

@@ -123,6 +123,21 @@ def test_a_benchmark_resumes_and_prints(
         command_line.main(table, arguments(["--print-only", "--set", "optim.lr=0.2"]))
 
 
+def test_a_member_of_a_committee_has_a_row_of_its_own(data: Path, options: Options) -> None:
+    small = "encoder: {widths: [8], depths: [1], temporal_kernel: 3, reduction: 2}"
+    members = f"members: [{{streams: [joint], {small}}}, {{streams: [bone, bone_motion], {small}}}]"
+    committee = Row("committee", (f"encoder={{type: committee, {members}}}",), seeds=1)
+    rows = (committee, Row("second member", trained_as="committee", member=2, seeds=1))
+    table = Benchmark("demo", rows, COLUMNS, lambda seed: data, (Protocol({"": "test"}),), TINY)
+    whole, part = run(table, rows, options)
+    assert part["overrides"] == [*whole["overrides"], "--member 2"] and "seconds" not in part
+    for number in ("parameters", "gflops"):
+        assert 0 < part[number] < whole[number]
+    scores = testing.test_run(options.work / "committee_0", "test", device="cpu", member=2)
+    found = evaluate(scores.action_logits, scores.body_logits, scores.labels, scores.taxonomy).summary()
+    assert {name: part[name] for name in found} == found
+
+
 def test_cost_counts_every_weight_and_product(table: Benchmark, options: Options, data: Path) -> None:
     run(table, table.rows[:1], Options(**{**vars(options), "seeds": 1}))
     found = cost(options.work / "full_0")

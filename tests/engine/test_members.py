@@ -1,0 +1,41 @@
+"""The members of a committee, each alone."""
+
+import numpy as np
+import pytest
+from tiny_runs import Configure
+
+from pcan_pose.engine import test as engine_test
+from pcan_pose.engine.train import train
+from pcan_pose.errors import ConfigError
+from pcan_pose.fusion import fuse
+
+SMALL = {"widths": [8, 16], "depths": [1, 1], "temporal_kernel": 3, "reduction": 2}
+COMMITTEE = {
+    "type": "committee",
+    "members": [
+        {"streams": ["joint"], "encoder": SMALL | {"stem_stride": 1}},
+        {"streams": ["bone", "bone_motion"], "encoder": SMALL},
+    ],
+}
+
+
+def test_the_members_alone_are_what_votes(configure: Configure) -> None:
+    run = train(configure(encoder=COMMITTEE, head={"rectification": 0.5, "action_embedding": 8, "body_embedding": 6}))
+    every = engine_test.test_run(run, "val", device="cpu")
+    alone = [engine_test.test_run(run, "val", device="cpu", member=k) for k in (1, 2)]
+    assert [scores.stream for scores in alone] == ["joint", "bone+bone_motion"]
+    assert every.stream == "joint+bone+joint_motion+bone_motion"
+    assert np.abs(alone[0].action_logits - alone[1].action_logits).max() > 1e-2
+    fused = fuse(alone)
+    np.testing.assert_allclose(every.action_logits, fused.action_logits, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(every.body_logits, fused.body_logits, rtol=1e-4, atol=1e-5)
+
+
+def test_a_member_that_is_not_there(configure: Configure) -> None:
+    run = train(configure(encoder=COMMITTEE, train__epochs=1))
+    for member in (0, 3):
+        with pytest.raises(ConfigError, match=f"member {member}: the committee has members 1 to 2"):
+            engine_test.test_run(run, "val", device="cpu", member=member)
+    single = train(configure(name="single", train__epochs=1))
+    with pytest.raises(ConfigError, match="member 1: the run has one network, no committee; leave the member out"):
+        engine_test.test_run(single, "val", device="cpu", member=1)
