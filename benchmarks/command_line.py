@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.results_file import Entry, find, read_results
+from benchmarks.results_file import Entry, read_results
 from benchmarks.rows import Benchmark, Row, commands
-from benchmarks.runs import Options, jobs, overrides_of, run
+from benchmarks.runs import Options, jobs, recorded, run
 from benchmarks.table import markdown
 from pcan_pose.errors import PcanError
 
@@ -89,10 +89,7 @@ def _by_protocols(benchmark: Benchmark, names: Sequence[str] | None) -> Benchmar
 def _shown(benchmark: Benchmark, rows: Sequence[Row], options: Options) -> list[Entry]:
     """Return the results of these rows and seeds, and of these settings only."""
     entries = read_results(options.out)
-    found = (
-        find(entries, (job.row.name, job.protocol.name, job.seed), overrides_of(benchmark, job, options), options.out)
-        for job in jobs(benchmark, rows, options)
-    )
+    found = (recorded(benchmark, job, options, entries) for job in jobs(benchmark, rows, options))
     return [entry for entry in found if entry is not None]
 
 

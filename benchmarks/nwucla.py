@@ -27,6 +27,8 @@ LEAK_FREE = "leak_free"
 EVERY_FRAME = "encoder.stem_stride=1"
 ROWS = (
     Row("committee", seeds=HEADLINE_SEEDS, config="nwucla"),
+    Row("committee, its joints alone", seeds=HEADLINE_SEEDS, trained_as="committee", member=1),
+    Row("committee, its bones alone", seeds=HEADLINE_SEEDS, trained_as="committee", member=2),
     Row("committee, plain cross-entropy", OFF, config="nwucla"),
     Row("pose", seeds=HEADLINE_SEEDS),
     Row("pose, plain cross-entropy", OFF, seeds=HEADLINE_SEEDS),

@@ -1,7 +1,7 @@
 """The numbers of a benchmark: a JSON list, one entry for each row, protocol and seed.
 
-An entry is flat: row, protocol (absent in the main one's), seed, the overrides it was trained with, device, torch and
-the numbers, fractions in [0, 1].
+An entry is flat: row, protocol (absent in the main one's), seed, a digest of the configuration file (absent in the
+oldest), the overrides it was trained with, device, torch and the numbers, fractions in [0, 1].
 """
 
 import json
@@ -46,20 +46,35 @@ def key(entry: Entry) -> Key:
     return entry["row"], entry.get("protocol", ""), entry["seed"]
 
 
-def find(entries: Sequence[Entry], wanted: Key, overrides: Sequence[str], where: Path) -> Entry | None:
+def find(
+    entries: Sequence[Entry], wanted: Key, overrides: Sequence[str], where: Path, *, config: str = ""
+) -> Entry | None:
     """Return the entry of a row, protocol and seed, or None.
 
+    Args:
+        entries: The results.
+        wanted: Row, protocol and seed.
+        overrides: What it is to have been trained with.
+        where: The file, for the message.
+        config: Digest of the configuration file that it is to have been trained with.
+
     Raises:
-        DataError: If it was trained with other overrides than these, so that a table would mix two things.
+        DataError: If it was trained with other overrides, or another content of the configuration file, than these, so
+            that a table would mix two things.
     """
-    for entry in entries:
-        if key(entry) == wanted:
-            if entry.get("overrides", list(overrides)) != list(overrides):
-                row, protocol, seed = wanted
-                raise DataError(
-                    f"{where}: row {row!r}{f' ({protocol})' if protocol else ''}, seed {seed}, was measured with "
-                    f"{' '.join(entry['overrides']) or 'no overrides'}, now asked for with "
-                    f"{' '.join(overrides) or 'none'}; name another --out, or take the entry out."
-                )
-            return entry
-    return None
+    entry = next((entry for entry in entries if key(entry) == wanted), None)
+    if entry is None:
+        return None
+    row, protocol, seed = wanted
+    this = f"{where}: row {row!r}{f' ({protocol})' if protocol else ''}, seed {seed}, was measured with "
+    if entry.get("overrides", list(overrides)) != list(overrides):
+        raise DataError(
+            f"{this}{' '.join(entry['overrides']) or 'no overrides'}, now asked for with "
+            f"{' '.join(overrides) or 'none'}; name another --out, or take the entry out."
+        )
+    if entry.get("config", config) != config:
+        raise DataError(
+            f"{this}other settings in its configuration file, which has changed since; name another --out, or take "
+            "the entry out."
+        )
+    return entry

@@ -1,5 +1,6 @@
 """Training and measuring the rows of a benchmark, resumed where it was stopped."""
 
+import hashlib
 import json
 import sys
 from collections.abc import Sequence
@@ -73,6 +74,27 @@ def overrides_of(benchmark: Benchmark, job: Job, options: Options) -> list[str]:
     return [*other, *changes, *member, *fused, *benchmark.described]
 
 
+def config_digest(name: str) -> str:
+    """Return a digest of what a configuration file sets, comments left out.
+
+    Raises:
+        ConfigError: If there is no such file, or it does not fit.
+    """
+    content = load_config(name).model_dump(mode="json", exclude_unset=True)
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def recorded(benchmark: Benchmark, job: Job, options: Options, entries: Sequence[Entry]) -> Entry | None:
+    """Return the entry of a job among the results, or None.
+
+    Raises:
+        DataError: If it was measured with other settings than the job's.
+    """
+    wanted = (job.row.name, job.protocol.name, job.seed)
+    config = config_digest(benchmark.config_of(job.row))
+    return find(entries, wanted, overrides_of(benchmark, job, options), options.out, config=config)
+
+
 def settings(benchmark: Benchmark, job: Job, options: Options, data: Path) -> RunConfig:
     """Return the configuration of a job's run.
 
@@ -101,8 +123,7 @@ def run(benchmark: Benchmark, rows: Sequence[Row], options: Options) -> list[Ent
     entries = read_results(options.out)
     todo = []
     for job in jobs(benchmark, rows, options):
-        wanted = (job.row.name, job.protocol.name, job.seed)
-        if find(entries, wanted, overrides_of(benchmark, job, options), options.out) is None:
+        if recorded(benchmark, job, options, entries) is None:
             settings(benchmark, job, options, Path("unknown"))
             todo.append(job)
     for number, job in enumerate(todo, 1):
@@ -131,6 +152,7 @@ def measure(benchmark: Benchmark, job: Job, options: Options) -> Entry:
         "row": job.row.name,
         **({"protocol": job.protocol.name} if job.protocol.name else {}),
         "seed": job.seed,
+        "config": config_digest(benchmark.config_of(job.row)),
         "overrides": overrides_of(benchmark, job, options),
         "torch": str(torch.__version__),
         "device": device_name(pick_device(options.device)),

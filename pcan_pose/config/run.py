@@ -46,7 +46,11 @@ class TrainConfig(Section):
     ema: float = Field(
         default=0.0, ge=0, lt=1, description="decay of the averaged weights that are tested and saved; 0 is off"
     )
-    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="arithmetic of the encoder (autocast)")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        default="fp32",
+        description="arithmetic of the encoder (autocast); auto is bf16 where the device has instructions for it, and "
+        "fp32 elsewhere, where bf16 can take ten times as long",
+    )
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
     threads: int | None = Field(default=None, ge=1, description="CPU threads; none keeps torch's choice")
     compile: Literal[True, False, "reduce-overhead"] = Field(

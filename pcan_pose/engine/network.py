@@ -14,7 +14,7 @@ from pcan_pose.models.two_branch import TwoBranch
 from pcan_pose.skeleton import skeleton
 from pcan_pose.taxonomy import Taxonomy
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+PRECISIONS = {"auto": None, "fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def build_network(

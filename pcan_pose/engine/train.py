@@ -33,6 +33,7 @@ from pcan_pose.engine.sources import TrainingData, load_data
 from pcan_pose.errors import CheckpointError, DataError
 from pcan_pose.metrics import evaluate
 from pcan_pose.models.build import describe_rgb
+from pcan_pose.models.precision import computes_bfloat16
 from pcan_pose.models.recognizer import Recognizer, TrainingStep
 
 log = logging.getLogger(__name__)
@@ -89,6 +90,11 @@ class Trainer:
         self.averaged = AveragedModel(self.recognizer, multi_avg_fn=_ema(config.train.ema), use_buffers=True)
         if mine.size > 1:
             use_global_batch_norm(self.recognizer)
+        if config.train.precision == "bf16" and not computes_bfloat16(mine.device.type):
+            log.warning(
+                "train.precision=bf16 is slow here, as this %s has no instructions for it; auto takes fp32 instead.",
+                {"cpu": "processor", "cuda": "GPU"}[mine.device.type],
+            )
         if mode := config.train.compile:
             if mode == "reduce-overhead" and mine.device.type != "cuda":
                 log.warning("train.compile=reduce-overhead replays a GPU's kernels; on this device it only compiles.")

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pcan_pose.models.encoder import Encoder
 from pcan_pose.models.member_heads import MemberHeads
 from pcan_pose.models.pooling import Pool, masked_mean, mean_and_peak
+from pcan_pose.models.precision import fast_precision
 from pcan_pose.models.rgb.encoder import RGBEncoder
 from pcan_pose.models.tree_head import Prediction, TreeHead
 from pcan_pose.models.two_branch import TwoBranch
@@ -25,11 +26,12 @@ class Recognizer(nn.Module):
     Args:
         encoder: Gives one feature a clip, of skeletons, pictures or both, and says its width as ``out_features``.
         head: The hierarchical head, or one for each member or branch.
-        precision: Arithmetic of the encoder; the head is always in float32.
+        precision: Arithmetic of the encoder; the head is always in float32. None is the inputs' device's choice: see
+            `fast_precision`.
     """
 
     def __init__(
-        self, encoder: AnyEncoder, head: TreeHead | MemberHeads, precision: torch.dtype = torch.float32
+        self, encoder: AnyEncoder, head: TreeHead | MemberHeads, precision: torch.dtype | None = torch.float32
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -43,7 +45,9 @@ class Recognizer(nn.Module):
             inputs: What the encoder takes; of skeletons the streams (N, M, T, V, C) and the found joints.
             pool: Makes a clip's feature out of those of its frames and joints.
         """
-        with torch.autocast(inputs[0].device.type, self.precision, enabled=self.precision != torch.float32):
+        device = inputs[0].device.type
+        precision = self.precision or fast_precision(device)
+        with torch.autocast(device, precision, enabled=precision != torch.float32):
             # Only encoders over skeletons know another pooling than their own.
             features: Tensor = self.encoder(*inputs) if pool is masked_mean else self.encoder(*inputs, pool)
         return features.float()

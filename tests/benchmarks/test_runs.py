@@ -1,5 +1,6 @@
 """One tiny benchmark is run, stopped, resumed and printed."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,10 @@ from benchmarks.results_file import read_results
 from benchmarks.rows import Benchmark, Column, Protocol, Row
 from benchmarks.runs import Options, run
 from benchmarks.sets import few_to_train, long_tailed_set, simulated_set
+from pcan_pose.config import find_config
 from pcan_pose.data.streams import input_channels
 from pcan_pose.engine import test as testing
-from pcan_pose.errors import ConfigError
+from pcan_pose.errors import ConfigError, DataError
 from pcan_pose.fusion import joint_probability
 from pcan_pose.keypoints import read_set, write_set
 from pcan_pose.metrics import evaluate
@@ -121,6 +123,25 @@ def test_a_benchmark_resumes_and_prints(
     assert capsys.readouterr().out == printed
     with pytest.raises(SystemExit, match="row 'full', seed 0, was measured with "):
         command_line.main(table, arguments(["--print-only", "--set", "optim.lr=0.2"]))
+
+
+def test_an_edited_configuration_file_is_noticed(
+    table: Benchmark, options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = find_config("demo").read_text()
+    copy = tmp_path / "demo_copy.yaml"
+    copy.write_text(text)
+    table, one = replace(table, config=str(copy)), replace(options, seeds=1)
+    (entry, _) = run(table, table.rows[:1], one)
+    assert entry["config"] == runs.config_digest(str(copy))
+    copy.write_text(f"# a comment changes nothing\n{text}")
+    counted_again = counted(monkeypatch)
+    run(table, table.rows[:1], one)
+    assert counted_again == []
+    copy.write_text(re.sub(r"label_smoothing: [\d.]+", "label_smoothing: 0.2", text))
+    assert copy.read_text() != text
+    with pytest.raises(DataError, match="row 'full', seed 0, was measured with other settings in its configuration"):
+        run(table, table.rows[:1], one)
 
 
 def test_a_member_of_a_committee_has_a_row_of_its_own(data: Path, options: Options) -> None:

@@ -63,6 +63,15 @@ def test_a_result_is_found_by_row_protocol_and_seed() -> None:
     )
 
 
+def test_a_result_of_another_configuration_file_is_not_mixed_in() -> None:
+    entries = [entry("one", 0, 0.5, overrides=[], config="aa"), entry("one", 1, 0.5, overrides=[])]
+    where = Path("r.json")
+    assert find(entries, ("one", "", 0), [], where, config="aa") is entries[0]
+    assert find(entries, ("one", "", 1), [], where, config="bb") is entries[1]  # an old entry does not say
+    with pytest.raises(DataError, match=r"^r\.json: row 'one', seed 0, was measured with other settings in its conf"):
+        find(entries, ("one", "", 0), [], where, config="bb")
+
+
 @pytest.mark.parametrize(("text", "fault"), [("{", "cannot be read as JSON ("), ('{"a": 1}', "is no list of results")])
 def test_a_file_that_holds_something_else(tmp_path: Path, text: str, fault: str) -> None:
     (tmp_path / "r.json").write_text(text)

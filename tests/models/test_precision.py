@@ -1,0 +1,64 @@
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pcan_pose.models.precision import computes_bfloat16, fast_precision
+from pcan_pose.models.recognizer import Recognizer
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> Iterator[None]:
+    computes_bfloat16.cache_clear()
+    yield
+    computes_bfloat16.cache_clear()
+
+
+def has(monkeypatch: pytest.MonkeyPatch, **units: bool) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, **units}, raising=False)
+
+
+@pytest.mark.parametrize("unit", ["avx512_bf16", "amx_bf16", "bf16"])
+def test_a_processor_with_instructions_for_bfloat16(monkeypatch: pytest.MonkeyPatch, unit: str) -> None:
+    has(monkeypatch, **{unit: True})
+    assert computes_bfloat16("cpu") and fast_precision("cpu") == torch.bfloat16
+
+
+@pytest.mark.parametrize("units", [{}, {"avx512_bf16": False, "avx512_f": True}])
+def test_a_processor_without(monkeypatch: pytest.MonkeyPatch, units: dict[str, bool]) -> None:
+    has(monkeypatch, **units)
+    assert not computes_bfloat16("cpu") and fast_precision("cpu") == torch.float32
+
+
+def test_a_torch_that_does_not_know_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert not computes_bfloat16("cpu")
+
+
+@pytest.mark.parametrize("supported", [True, False])
+def test_a_gpu_that_emulates_does_not_count(monkeypatch: pytest.MonkeyPatch, supported: bool) -> None:
+    def is_supported(including_emulation: bool = True) -> bool:
+        return including_emulation or supported
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_supported)
+    assert computes_bfloat16("cuda") == supported
+
+
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("precision", [None, torch.float32, torch.bfloat16])
+def test_a_network_takes_the_precision_it_is_given_or_the_device_s(
+    monkeypatch: pytest.MonkeyPatch, precision: torch.dtype | None, fast: bool
+) -> None:
+    has(monkeypatch, avx512_bf16=fast)
+    seen = []
+
+    class Encoder(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            y = super().forward(x)
+            seen.append(y.dtype)
+            return y
+
+    recognizer = Recognizer(Encoder(2, 3), nn.Identity(), precision)  # type: ignore[arg-type]
+    assert recognizer.encode(torch.zeros(1, 2)).dtype == torch.float32
+    assert seen == [precision or (torch.bfloat16 if fast else torch.float32)]
