@@ -6,16 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_runs import Configure, assert_equal, tiny_set
+from tiny_runs import Configure, assert_equal, tiny_set, trainer
 
 from pcan_pose.crop_cache import CropRecord, CropSettings, write_crops
 from pcan_pose.engine import test as engine_test
 from pcan_pose.engine.checkpoint import load_checkpoint
-from pcan_pose.engine.distributed import Processes
 from pcan_pose.engine.optimizer import build_optimizer
 from pcan_pose.engine.run_folder import read_metrics
-from pcan_pose.engine.sources import load_data
-from pcan_pose.engine.train import Trainer, train
+from pcan_pose.engine.train import train
 from pcan_pose.errors import CheckpointError, ConfigError, DataError
 from pcan_pose.fusion import fuse
 
@@ -48,10 +46,6 @@ def rgb(configure: Configure, crops: Path) -> Configure:
 
 def both(**changes: Any) -> dict[str, Any]:
     return {"type": "two-branch", "pose": POSE, "rgb": LITE0, **changes}
-
-
-def trainer(config: Any) -> Trainer:
-    return Trainer(config, load_data(config, CPU), Processes(0, 1, CPU), None)
 
 
 def test_pictures_are_learnt_and_tested(rgb: Configure) -> None:

@@ -9,34 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_runs import TREE, Configure, assert_equal, tiny_set
+from tiny_runs import Configure, assert_equal, tiny_set, trainer
 from torch import nn
 
-from pcan_pose.config import OptimConfig, RunConfig
-from pcan_pose.engine.checkpoint import load_checkpoint, save_checkpoint
-from pcan_pose.engine.distributed import Processes
-from pcan_pose.engine.optimizer import build_optimizer
+from pcan_pose.engine.checkpoint import load_checkpoint
 from pcan_pose.engine.run_folder import read_metrics
-from pcan_pose.engine.sources import load_data
-from pcan_pose.engine.train import Trainer, train
-from pcan_pose.errors import CheckpointError, ConfigError, DataError, ScoreError
+from pcan_pose.engine.train import train
+from pcan_pose.errors import ConfigError, DataError, ScoreError
 from pcan_pose.keypoints import Header, KeypointSet, write_set
-
-CPU = torch.device("cpu")
-
-
-class Killed(Exception):
-    pass
-
-
-def trainer(config: RunConfig) -> Trainer:
-    return Trainer(config, load_data(config, CPU), Processes(0, 1, CPU), None)
-
-
-def rows(folder: Path) -> list[dict[str, Any]]:
-    return [
-        {key: value for key, value in row.items() if key != "seconds"} for row in read_metrics(folder / "metrics.jsonl")
-    ]
 
 
 def written(path: Path, keypoint_set: KeypointSet) -> str:
@@ -85,95 +65,6 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(configure: 
     assert not torch.equal(
         first["model"]["head.action_classifier.weight"], other["model"]["head.action_classifier.weight"]
     )
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"train__ema": 0, "optim__type": "adamw", "optim__lr": 0.001, "optim__clip_norm": 0.5, "train__repeats": 2},
-        {"head__mode": "as_published", "train__precision": "bf16"},
-    ],
-)
-def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(configure: Configure, changes: dict[str, Any]) -> None:
-    changes = {"data__val_split": "val", "train__val_every": 1, "train__epochs": 4} | changes
-    whole = train(configure(name="whole", **changes))
-    config = configure(name="stopped", **changes)
-
-    def kill(epoch: int, epochs: int, losses: dict[str, float]) -> None:
-        if epoch == 3:
-            raise Killed
-
-    with pytest.raises(Killed):
-        train(config, progress=kill)
-    assert load_checkpoint(config.folder / "last.pt")["epoch"] == 2
-    with (config.folder / "metrics.jsonl").open("a") as metrics:
-        # As if the third epoch had been logged but not saved, and the machine had failed in the next line.
-        metrics.write('{"epoch": 3, "split": "train", "loss": 1.0}\n{"epoch": 3, "split": "va')
-    torch.manual_seed(123)  # whatever the new process's state is
-    torch.rand(10)
-    assert train(config, resume=True) == config.folder
-    assert_equal(load_checkpoint(config.folder / "last.pt"), load_checkpoint(whole / "last.pt"))
-    assert rows(config.folder) == rows(whole)
-    assert {(row["epoch"], row["split"]) for row in rows(whole)} == {
-        (e, s) for e in (1, 2, 3, 4) for s in ("train", "val")
-    }
-
-
-def test_resuming_a_finished_run_changes_nothing(configure: Configure) -> None:
-    folder = train(configure(train__epochs=1))
-    before = load_checkpoint(folder / "last.pt"), rows(folder)
-    train(configure(train__epochs=1), resume=True)
-    assert_equal(load_checkpoint(folder / "last.pt"), before[0])
-    assert rows(folder) == before[1]
-
-
-def test_resuming_before_the_first_checkpoint_starts_from_the_beginning(configure: Configure) -> None:
-    config = configure(train__epochs=1)
-
-    def kill(*_: object) -> None:
-        raise Killed
-
-    with pytest.raises(Killed):
-        train(config, progress=kill)
-    assert not (config.folder / "last.pt").exists()
-    train(config, resume=True)
-    assert load_checkpoint(config.folder / "last.pt")["epoch"] == 1
-    fresh = train(configure(name="fresh", train__epochs=1), resume=True)  # nothing there at all
-    assert rows(fresh) == rows(config.folder)
-
-
-def test_an_existing_run_without_resume_is_an_error_and_stays_as_it_is(configure: Configure) -> None:
-    folder = train(configure(train__epochs=1))
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    with pytest.raises(CheckpointError, match="already exists; continue it with --resume"):
-        train(configure(train__epochs=1))
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-
-
-def test_changed_settings_are_named_on_resuming(configure: Configure) -> None:
-    train(configure(train__epochs=1))
-    with pytest.raises(CheckpointError, match=r"optim\.lr was 0\.05, now 0\.2; a resumed run keeps its settings"):
-        train(configure(train__epochs=1, optim__lr=0.2), resume=True)
-
-
-def test_a_checkpoint_that_does_not_fit_is_named(configure: Configure) -> None:
-    config = configure(train__epochs=1)
-    file = train(config) / "last.pt"
-    content = load_checkpoint(file)
-    save_checkpoint(file, content | {"taxonomy": replace(TREE, name="other").to_json()})
-    with pytest.raises(CheckpointError, match="trained with another taxonomy"):
-        train(config, resume=True)
-    save_checkpoint(file, {key: value for key, value in content.items() if key != "optimizer"})
-    with pytest.raises(CheckpointError, match="does not fit the configuration: 'optimizer'"):
-        train(config, resume=True)
-    weights = {key: value[:1] if value.ndim else value for key, value in content["training_model"].items()}
-    save_checkpoint(file, content | {"training_model": weights})
-    with pytest.raises(CheckpointError, match="does not fit the configuration: Error"):
-        train(config, resume=True)
-    file.write_bytes(file.read_bytes()[:2000])
-    with pytest.raises(CheckpointError, match=r"last\.pt: .*damaged"):
-        train(config, resume=True)
 
 
 @pytest.mark.parametrize(
@@ -250,36 +141,6 @@ def test_the_gradient_is_clipped_to_the_norm(configure: Configure) -> None:
     run.train_epoch()  # one step, whose gradient stays
     norm = torch.stack([p.grad.norm() for p in run.recognizer.parameters()]).norm()
     assert float(norm) == pytest.approx(0.01, rel=1e-3)
-
-
-def test_weight_decay_is_for_kernels_and_matrices_only(configure: Configure) -> None:
-    run = trainer(configure())
-    names = {p: name for name, p in run.recognizer.named_parameters()}
-    decayed, free = ({names[p] for p in group["params"]} for group in run.optimizer.param_groups)
-    assert run.optimizer.param_groups[1]["weight_decay"] == 0
-    assert decayed | free == set(names.values()) and not decayed & free
-    assert {
-        "encoder.stem.0.weight",
-        "encoder.blocks.0.spatial.linear.weight",
-        "head.action_embedding.weight",
-    } <= decayed
-    assert {
-        "encoder.stem.1.weight",
-        "encoder.input_norm.bias",
-        "encoder.blocks.0.spatial.adjacency",
-        "head.body_classifier.bias",
-    } <= free
-
-
-def test_optimisers() -> None:
-    model = nn.Linear(2, 2)
-    sgd = build_optimizer(model, OptimConfig(lr=0.3, momentum=0.8))
-    assert isinstance(sgd, torch.optim.SGD) and sgd.defaults["nesterov"] and sgd.defaults["momentum"] == 0.8
-    assert not build_optimizer(model, OptimConfig(momentum=0)).defaults["nesterov"]
-    adamw = build_optimizer(model, OptimConfig(type="adamw", lr=0.3))
-    assert isinstance(adamw, torch.optim.AdamW) and adamw.defaults["lr"] == 0.3
-    model.bias.requires_grad_(False)
-    assert [len(group["params"]) for group in build_optimizer(model, OptimConfig()).param_groups] == [1, 0]
 
 
 def test_the_rate_rises_and_falls(configure: Configure) -> None:
@@ -400,20 +261,3 @@ def test_metrics_are_json_without_nan(configure: Configure) -> None:
 
     for line in (folder / "metrics.jsonl").read_text().splitlines():
         json.loads(line, parse_constant=refuse)
-
-
-def test_weight_decay_spares_norms_biases_and_adjacencies_unless_told(configure: Configure) -> None:
-    config = configure()
-    device = torch.device("cpu")
-    recognizer = Trainer(config, load_data(config, device), Processes(0, 1, device), None).recognizer
-    spared = {
-        name
-        for name, parameter in recognizer.named_parameters()
-        if parameter.requires_grad and (parameter.ndim == 1 or name.endswith("adjacency"))
-    }
-    names = {id(parameter): name for name, parameter in recognizer.named_parameters()}
-    decayed, free = build_optimizer(recognizer, config.optim).param_groups
-    assert {names[id(parameter)] for parameter in free["params"]} == spared
-    assert (decayed["weight_decay"], free["weight_decay"]) == (config.optim.weight_decay, 0)
-    everything = config.optim.model_copy(update={"decay_all": True})
-    assert build_optimizer(recognizer, everything).param_groups[1]["params"] == []

@@ -11,12 +11,16 @@ import numpy as np
 import torch
 
 from pcan_pose.config import RunConfig
+from pcan_pose.engine.distributed import Processes
+from pcan_pose.engine.sources import load_data
+from pcan_pose.engine.train import Trainer
 from pcan_pose.keypoints import Clip, Header, KeypointSet
 from pcan_pose.taxonomy import Taxonomy
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 TREE = Taxonomy("tiny", ("nod", "shake", "wave", "point"), ("head", "hand"), (0, 0, 1, 1))
+CPU = torch.device("cpu")
 Configure = Callable[..., RunConfig]
 
 
@@ -77,6 +81,11 @@ def settings(data: Path, output: Path, **changes: Any) -> dict[str, Any]:
             section = section.setdefault(name, {})
         section[last] = value
     return content
+
+
+def trainer(config: RunConfig) -> Trainer:
+    """Return the training of a run on the CPU that writes nothing."""
+    return Trainer(config, load_data(config, CPU), Processes(0, 1, CPU), None)
 
 
 def assert_equal(one: Any, other: Any, where: str = "", *, atol: float = 0.0) -> None:
