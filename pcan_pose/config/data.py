@@ -19,13 +19,6 @@ class AugmentConfig(Section):
     flip: float = Field(
         default=0.0, ge=0, le=1, description="probability that a clip is mirrored, left and right joints swapped"
     )
-    depth_flip: float = Field(
-        default=0.0,
-        ge=0,
-        le=1,
-        description="probability that z is mirrored, 3-D clips only: a depth camera shows everybody from the front, so "
-        "what a back does towards it seems to lead away",
-    )
     rotation: tuple[float, float, float] = Field(
         default=(0.0, 0.0, 0.0), description="largest angles in degrees about x, y and z; 2-D clips turn about z only"
     )

@@ -16,7 +16,6 @@ from pcan_pose.data.memory_dataset import PoseDataset
 from pcan_pose.data.source import ClipSource, Inputs
 from pcan_pose.data.streams import network_input
 from pcan_pose.data.transforms import augment, blank, even_positions, frames_taken, random_positions
-from pcan_pose.errors import ConfigError
 from pcan_pose.keypoints import KeypointSet
 
 
@@ -39,10 +38,7 @@ class PoseSource(ClipSource):
 
         Raises:
             DataError: If clips have no frame, or those on disk cannot be read, or mapped, into memory.
-            ConfigError: If an augmentation needs a coordinate that the keypoints have not.
         """
-        if data.augment.depth_flip and clips.header.dims != 3:
-            raise ConfigError("data.augment.depth_flip mirrors z, and the keypoints are x and y only; set it to 0.")
         if isinstance(clips, KeypointSet):
             return cls(PoseDataset.from_set(clips, data, device), data)
         if data.memory == "map":

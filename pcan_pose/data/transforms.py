@@ -131,10 +131,6 @@ def augment(
         choose = mirrored[:, None, None, None]
         keypoints = torch.where(choose[..., None], keypoints[..., swap, :] * sign, keypoints)
         scores = torch.where(choose, scores[..., swap], scores)
-    if config.depth_flip:
-        behind = uniform() < config.depth_flip
-        sign = constant((1, 1, -1), torch.float32, device)
-        keypoints = torch.where(behind[:, None, None, None, None], keypoints * sign, keypoints)
     identity = torch.eye(dims, device=device)
     matrix = identity.expand(clips, dims, dims)
     if any(config.rotation):

@@ -2,10 +2,8 @@ import math
 
 import pytest
 import torch
-from test_mapped_dataset import mixed_set
 
-from pcan_pose.config import AugmentConfig, DataConfig
-from pcan_pose.data.pose_source import PoseSource
+from pcan_pose.config import AugmentConfig
 from pcan_pose.data.transforms import (
     augment,
     blank,
@@ -14,13 +12,11 @@ from pcan_pose.data.transforms import (
     random_positions,
     rotation_matrices,
 )
-from pcan_pose.errors import ConfigError
 from pcan_pose.skeleton import SKELETONS, skeleton
 
 LAYOUT = skeleton("openpose28")
 ALL = {
     "flip": 0.5,
-    "depth_flip": 0.5,
     "rotation": (30, 20, 10),
     "scale": 0.2,
     "shear": 0.1,
@@ -138,8 +134,6 @@ def test_no_augmentation_leaves_the_clips_and_draws_nothing() -> None:
 @pytest.mark.parametrize("dims", [2, 3])
 @pytest.mark.parametrize("config", EACH)
 def test_the_seed_decides(config: dict[str, object], dims: int) -> None:
-    if dims == 2:
-        config = {name: value for name, value in config.items() if name != "depth_flip"}
     first, again, other = apply(dims, **config), apply(dims, **config), apply(dims, seed=1, **config)
     assert torch.equal(first[0], again[0]) and torch.equal(first[1], again[1])
     if dims == 3:
@@ -192,32 +186,6 @@ def test_a_flip_turns_whole_clips_as_often_as_its_probability_says() -> None:
     flipped = augment(keypoints, scores, LAYOUT, AugmentConfig(flip=0.3), seeded())[0][..., 0] < 0
     assert (flipped.flatten(1).all(1) | ~flipped.flatten(1).any(1)).all()
     assert flipped.float().mean() == pytest.approx(0.3, abs=0.05)
-
-
-def test_a_depth_flip_mirrors_depth_of_whole_clips_as_often_as_its_probability_says() -> None:
-    keypoints, scores = batch(clips=2000)
-    flipped, same = augment(keypoints, scores, LAYOUT, AugmentConfig(depth_flip=0.3), seeded())
-    assert torch.equal(same, scores)
-    mirrored = (flipped != keypoints).flatten(1).any(1)
-    assert mirrored.float().mean() == pytest.approx(0.3, abs=0.05)
-    assert torch.equal(flipped[~mirrored], keypoints[~mirrored])
-    assert torch.equal(flipped[mirrored], keypoints[mirrored] * torch.tensor([1.0, 1, -1]))
-
-
-def test_a_body_seen_from_behind_is_mirrored_in_both_ways() -> None:
-    # From behind a body is turned by half a circle, and its left is taken for its right.
-    keypoints, scores = batch()
-    behind = augment(keypoints, scores, LAYOUT, AugmentConfig(flip=1, depth_flip=1), seeded())
-    turned = keypoints @ rotation_matrices(torch.tensor([[0, math.pi, 0]]), 3)[0].mT
-    swap = torch.from_numpy(LAYOUT.flip_permutation)
-    torch.testing.assert_close(behind[0], turned[..., swap, :], rtol=0, atol=1e-5)
-    assert torch.equal(behind[1], scores[..., swap])
-
-
-def test_two_coordinates_have_no_depth_to_mirror() -> None:
-    data = DataConfig(path="none", augment={"depth_flip": 0.5})
-    with pytest.raises(ConfigError, match=r"depth_flip mirrors z, and the keypoints are x and y only; set it to 0"):
-        PoseSource.from_set(mixed_set(), data, "cpu")
 
 
 @pytest.mark.parametrize("dims", [2, 3])
