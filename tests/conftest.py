@@ -1,5 +1,6 @@
 """Fixtures that all tests share."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,19 @@ def _one_thread_one_seed() -> None:
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(1)
         torch.manual_seed(0)
+
+
+@pytest.fixture
+def processor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Return a function that gives this processor some instructions and no others, as torch names them."""
+    import torch
+
+    from pcan_pose.models.precision import computes_bfloat16
+
+    def has(**units: bool) -> None:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units, raising=False)
+        computes_bfloat16.cache_clear()
+
+    computes_bfloat16.cache_clear()
+    yield has
+    computes_bfloat16.cache_clear()

@@ -8,6 +8,7 @@ import torch
 from pcan_pose.config import CommitteeConfig, RunConfig
 from pcan_pose.data.streams import input_channels, stream_channels
 from pcan_pose.models.build import build_recognizer
+from pcan_pose.models.precision import computes_bfloat16
 from pcan_pose.models.recognizer import Recognizer
 from pcan_pose.models.rgb.encoder import RGBEncoder
 from pcan_pose.models.two_branch import TwoBranch
@@ -55,6 +56,14 @@ def build_network(
     if config.data.rgb is not None and (rgb := rgb_encoder(recognizer)) is not None:
         rgb.check(config.data.rgb.frames, config.data.rgb.size)
     return recognizer
+
+
+def with_precision(config: RunConfig, device: torch.device) -> RunConfig:
+    """Return the configuration with what `auto` means on a device, for the run's records and for resuming."""
+    if config.train.precision != "auto":
+        return config
+    precision = "bf16" if computes_bfloat16(device.type) else "fp32"
+    return config.model_copy(update={"train": config.train.model_copy(update={"precision": precision})})
 
 
 def rgb_encoder(recognizer: Recognizer) -> RGBEncoder | None:

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from pcan_pose.config import CommitteeConfig, RunConfig
 from pcan_pose.data.clip_index import read_index
 from pcan_pose.engine.branches import Branch, one_branch, one_member
@@ -13,6 +15,7 @@ from pcan_pose.engine.network import build_network
 from pcan_pose.engine.run_folder import RunFolder
 from pcan_pose.engine.sources import make_source
 from pcan_pose.errors import CheckpointError, DataError
+from pcan_pose.models.precision import computes_bfloat16
 from pcan_pose.models.recognizer import Recognizer
 from pcan_pose.scores import ScoreSet
 from pcan_pose.taxonomy import Taxonomy
@@ -77,6 +80,8 @@ def load_run(
 ) -> tuple[RunConfig, Recognizer, Taxonomy, dict[str, object]]:
     """Return a run's configuration, its trained network on a device, its taxonomy and its checkpoint's content.
 
+    A network trained in bfloat16 computes in float32 on a device without instructions for bfloat16.
+
     Args:
         run: The run folder.
         device: auto, cpu, cuda or cuda:N.
@@ -97,4 +102,8 @@ def load_run(
         recognizer.load_state_dict(state["model"])
     except RuntimeError as error:
         raise CheckpointError(f"{file}: does not fit the run's configuration: {str(error).splitlines()[0]}") from error
-    return config, recognizer.to(pick_device(device)), taxonomy, state
+    place = pick_device(device)
+    if not computes_bfloat16(place.type):
+        # It would convert to float32 for every step: slower, and less exact.
+        recognizer.precision = torch.float32
+    return config, recognizer.to(place), taxonomy, state

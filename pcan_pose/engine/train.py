@@ -26,7 +26,7 @@ from pcan_pose.engine.checkpoint import load_checkpoint, save_checkpoint
 from pcan_pose.engine.distributed import Processes, gather, processes
 from pcan_pose.engine.global_batch_norm import use_global_batch_norm
 from pcan_pose.engine.inference import score_clips
-from pcan_pose.engine.network import build_network
+from pcan_pose.engine.network import build_network, with_precision
 from pcan_pose.engine.optimizer import build_optimizer
 from pcan_pose.engine.run_folder import RunFolder
 from pcan_pose.engine.sources import TrainingData, load_data
@@ -56,6 +56,7 @@ def train(config: RunConfig, *, resume: bool = False, progress: Progress | None 
     with processes(config.train.device) as mine:
         if config.train.threads is not None:
             torch.set_num_threads(config.train.threads)
+        config = with_precision(config, mine.device)
         data = load_data(config, mine.device)
         mine.rows(config.train.batch_size)
         folder = RunFolder(config.folder)

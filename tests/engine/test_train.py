@@ -120,22 +120,6 @@ def test_a_compiled_encoder_learns_the_same(
         assert compiled.train_epoch() == pytest.approx(eager.train_epoch(), rel=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("precision", "fast", "warns"), [("bf16", False, True), ("bf16", True, False), ("auto", False, False)]
-)
-def test_bfloat16_without_instructions_for_it_is_named(
-    configure: Configure,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    precision: str,
-    fast: bool,
-    warns: bool,
-) -> None:
-    monkeypatch.setattr("pcan_pose.engine.train.computes_bfloat16", lambda device_type: fast)
-    trainer(configure(train__precision=precision))
-    assert ("train.precision=bf16 is slow here, as this processor has no" in caplog.text) == warns
-
-
 def test_the_gradient_is_clipped_to_the_norm(configure: Configure) -> None:
     run = trainer(configure(optim__clip_norm=0.01, train__batch_size=24))
     run.train_epoch()  # one step, whose gradient stays

@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -7,37 +7,30 @@ from torch import Tensor, nn
 from pcan_pose.models.precision import computes_bfloat16, fast_precision
 from pcan_pose.models.recognizer import Recognizer
 
-
-@pytest.fixture(autouse=True)
-def nothing_remembered() -> Iterator[None]:
-    computes_bfloat16.cache_clear()
-    yield
-    computes_bfloat16.cache_clear()
-
-
-def has(monkeypatch: pytest.MonkeyPatch, **units: bool) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, **units}, raising=False)
+Processor = Callable[..., None]
 
 
 @pytest.mark.parametrize("unit", ["avx512_bf16", "amx_bf16", "bf16"])
-def test_a_processor_with_instructions_for_bfloat16(monkeypatch: pytest.MonkeyPatch, unit: str) -> None:
-    has(monkeypatch, **{unit: True})
+def test_a_processor_with_instructions_for_bfloat16(processor: Processor, unit: str) -> None:
+    processor(**{unit: True})
     assert computes_bfloat16("cpu") and fast_precision("cpu") == torch.bfloat16
 
 
 @pytest.mark.parametrize("units", [{}, {"avx512_bf16": False, "avx512_f": True}])
-def test_a_processor_without(monkeypatch: pytest.MonkeyPatch, units: dict[str, bool]) -> None:
-    has(monkeypatch, **units)
+def test_a_processor_without(processor: Processor, units: dict[str, bool]) -> None:
+    processor(**units)
     assert not computes_bfloat16("cpu") and fast_precision("cpu") == torch.float32
 
 
-def test_a_torch_that_does_not_know_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_torch_that_does_not_know_the_processor(processor: Processor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     assert not computes_bfloat16("cpu")
 
 
 @pytest.mark.parametrize("supported", [True, False])
-def test_a_gpu_that_emulates_does_not_count(monkeypatch: pytest.MonkeyPatch, supported: bool) -> None:
+def test_a_gpu_that_emulates_does_not_count(
+    processor: Processor, monkeypatch: pytest.MonkeyPatch, supported: bool
+) -> None:
     def is_supported(including_emulation: bool = True) -> bool:
         return including_emulation or supported
 
@@ -48,9 +41,9 @@ def test_a_gpu_that_emulates_does_not_count(monkeypatch: pytest.MonkeyPatch, sup
 @pytest.mark.parametrize("fast", [True, False])
 @pytest.mark.parametrize("precision", [None, torch.float32, torch.bfloat16])
 def test_a_network_takes_the_precision_it_is_given_or_the_device_s(
-    monkeypatch: pytest.MonkeyPatch, precision: torch.dtype | None, fast: bool
+    processor: Processor, precision: torch.dtype | None, fast: bool
 ) -> None:
-    has(monkeypatch, avx512_bf16=fast)
+    processor(avx512_bf16=fast)
     seen = []
 
     class Encoder(nn.Linear):

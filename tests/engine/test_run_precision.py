@@ -1,0 +1,57 @@
+"""The arithmetic of a run: what auto means, what is recorded, and what tests compute in."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from tiny_runs import Configure, trainer
+
+from pcan_pose.engine import test as engine_test
+from pcan_pose.engine.run_folder import RunFolder
+from pcan_pose.engine.train import train
+from pcan_pose.errors import CheckpointError
+
+Processor = Callable[..., None]
+
+
+@pytest.mark.parametrize(
+    ("precision", "fast", "warns"), [("bf16", False, True), ("bf16", True, False), ("auto", False, False)]
+)
+def test_bfloat16_without_instructions_for_it_is_named(
+    configure: Configure,
+    processor: Processor,
+    caplog: pytest.LogCaptureFixture,
+    precision: str,
+    fast: bool,
+    warns: bool,
+) -> None:
+    processor(avx512_bf16=fast)
+    trainer(configure(train__precision=precision))
+    assert ("train.precision=bf16 is slow here, as this processor has no" in caplog.text) == warns
+
+
+@pytest.mark.parametrize(("fast", "recorded"), [(True, "bf16"), (False, "fp32")])
+def test_the_run_folder_says_what_auto_was(
+    configure: Configure, processor: Processor, fast: bool, recorded: str
+) -> None:
+    processor(avx512_bf16=fast)
+    config = configure(train__epochs=1, train__precision="auto")
+    folder = train(config)
+    assert RunFolder(folder).config().train.precision == recorded
+    train(config, resume=True)
+    processor(avx512_bf16=not fast)  # another machine
+    with pytest.raises(CheckpointError, match=f"train.precision was '{recorded}', now '.*; a resumed run keeps its"):
+        train(config, resume=True)
+
+
+def test_a_test_computes_in_bfloat16_where_there_are_instructions_for_it(
+    configure: Configure, processor: Processor
+) -> None:
+    processor(avx512_bf16=True)
+    run = train(configure(train__epochs=1, train__precision="bf16"))
+    assert engine_test.load_run(run, "cpu")[1].precision == torch.bfloat16
+    rounded = engine_test.test_run(run, "val", device="cpu").action_logits
+    processor()
+    assert engine_test.load_run(run, "cpu")[1].precision == torch.float32
+    exact = engine_test.test_run(run, "val", device="cpu").action_logits
+    assert 0 < abs(rounded - exact).max() < 0.05 * abs(exact).max()
