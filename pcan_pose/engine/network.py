@@ -8,7 +8,7 @@ import torch
 from pcan_pose.config import CommitteeConfig, RunConfig
 from pcan_pose.data.streams import input_channels, stream_channels
 from pcan_pose.models.build import build_recognizer
-from pcan_pose.models.precision import computes_bfloat16
+from pcan_pose.models.precision import fast_precision
 from pcan_pose.models.recognizer import Recognizer
 from pcan_pose.models.rgb.encoder import RGBEncoder
 from pcan_pose.models.two_branch import TwoBranch
@@ -62,7 +62,8 @@ def with_precision(config: RunConfig, device: torch.device) -> RunConfig:
     """Return the configuration with what `auto` means on a device, for the run's records and for resuming."""
     if config.train.precision != "auto":
         return config
-    precision = "bf16" if computes_bfloat16(device.type) else "fp32"
+    fast = fast_precision(device.type)
+    precision = next(name for name, precision in PRECISIONS.items() if precision == fast)
     return config.model_copy(update={"train": config.train.model_copy(update={"precision": precision})})
 
 
