@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_runs import Configure, assert_equal, run_processes, settings
+from tiny_runs import Configure, assert_equal, run_processes, settings, trainer
 from torch import nn
 from two_processes import smooth_activations
 
@@ -203,7 +203,7 @@ def test_two_processes_train_as_one_does(
     two_processes: dict[str, Any], data_path: Path, tmp_path: Path, name: str
 ) -> None:
     config = parse_config(settings(data_path, tmp_path, **RUNS[name]), name)
-    run = Trainer(config, load_data(config, CPU), Processes(0, 1, CPU), None)
+    run = trainer(config)
     losses = []
     while run.epoch < config.train.epochs:
         losses.append(run.train_epoch())

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from tiny_runs import TREE, Configure, tiny_set
+from tiny_runs import TREE, Configure, tiny_set, trainer
 from torch import nn
 
 from pcan_pose.config import AugmentConfig, RunConfig
@@ -9,16 +9,12 @@ from pcan_pose.data.memory_dataset import PoseDataset
 from pcan_pose.data.pose_source import PoseSource
 from pcan_pose.data.streams import fuse_streams
 from pcan_pose.data.transforms import even_positions
-from pcan_pose.engine.distributed import Processes
 from pcan_pose.engine.inference import score_clips
-from pcan_pose.engine.sources import load_data
-from pcan_pose.engine.train import Trainer
 from pcan_pose.models.recognizer import Recognizer
 
 
 def trained(config: RunConfig) -> Recognizer:
-    device = torch.device("cpu")
-    run = Trainer(config, load_data(config, device), Processes(0, 1, device), None)
+    run = trainer(config)
     run.train_epoch()
     return run.recognizer
 
