@@ -25,5 +25,6 @@ def test_a_tiny_run_is_timed_and_counted(tmp_path: Path, capsys: pytest.CaptureF
     assert report["share_of_bound"] == pytest.approx(report["bound_seconds"] / report["seconds"])
     assert report["steps_share_of_bound"] == pytest.approx(report["bound_seconds"] / (2 * report["epoch_seconds"]))
     assert list(own.iterdir()) == [] and (tmp_path / "ma52_size").is_dir()
-    assert 0.3 < sum(report["profile"].values()) <= 1
+    shares = list(report["profile"].values())  # of the longest operations, longest first; a tiny net's are much alike
+    assert shares == sorted(shares, reverse=True) and shares[-1] > 0 and sum(shares) <= 1
     assert f"| whole run | {report['seconds']:.1f} s |" in capsys.readouterr().out
