@@ -21,7 +21,7 @@ class Partners:
     """
 
     def __init__(self, labels: Tensor) -> None:
-        _, groups, counts = labels.unique(return_inverse=True, return_counts=True)
+        _, groups, counts = torch.unique(labels, return_inverse=True, return_counts=True)
         self._order = groups.argsort(stable=True)  # (N,), clips of a group side by side
         self._first = (counts.cumsum(0) - counts)[groups]  # (N,), where a clip's group starts there
         self._count = counts[groups]  # (N,)

@@ -147,7 +147,9 @@ def augment(
         noise = torch.randn(drawn, *keypoints.shape[1:], generator=generator, device=device)[rows]
         keypoints = keypoints + config.noise * noise * (scores > 0)[..., None]
     if config.bone_noise:
-        changes = torch.randn(drawn, keypoints.shape[1], 1, joints, dims, generator=generator, device=device)[rows, :, 0]
+        changes = torch.randn(drawn, keypoints.shape[1], 1, joints, dims, generator=generator, device=device)[
+            rows, :, 0
+        ]
         keypoints = add_bone_noise(Sample(keypoints, scores), config.bone_noise * changes, skeleton)
     if config.joint_dropout:
         kept = uniform(1, 1, joints) >= config.joint_dropout
