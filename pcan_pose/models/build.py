@@ -79,7 +79,8 @@ def build_recognizer(
             ]
             committee = Committee(members, member_channels)
             heads = [make_head(features) for features in committee.member_features]
-            return Recognizer(committee, MemberHeads(heads, committee.member_features), precision)
+            voters = MemberHeads(heads, committee.member_features, encoder.mutual_weight)
+            return Recognizer(committee, voters, precision)
         case TwoBranchConfig():
             pose, rgb = build_encoder(encoder.pose, skeleton, in_channels), build_rgb(encoder.rgb, trained)
             exchange = None
