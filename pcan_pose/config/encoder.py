@@ -93,12 +93,6 @@ class CommitteeConfig(Section):
 
     type: Literal["committee"]
     members: tuple[MemberConfig, ...] = Field(description="the members, at least two")
-    mutual_weight: float = Field(
-        default=0.0,
-        ge=0,
-        description="weight of mutual learning: the divergence of each member's actions from the members' mean; 0 lets "
-        "each learn as if alone",
-    )
 
     @model_validator(mode="after")
     def _enough(self) -> "CommitteeConfig":

@@ -79,8 +79,7 @@ def build_recognizer(
             ]
             committee = Committee(members, member_channels)
             heads = [make_head(features) for features in committee.member_features]
-            voters = MemberHeads(heads, committee.member_features, encoder.mutual_weight)
-            return Recognizer(committee, voters, precision)
+            return Recognizer(committee, MemberHeads(heads, committee.member_features), precision)
         case TwoBranchConfig():
             pose, rgb = build_encoder(encoder.pose, skeleton, in_channels), build_rgb(encoder.rgb, trained)
             exchange = None

@@ -9,28 +9,24 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pcan_pose.losses import at_least_float32
 from pcan_pose.models.tree_head import Prediction, TreeHead
 
 
 class MemberHeads(nn.Module):
     """Heads that each see the features of one member.
 
-    The loss is the sum of the members' losses, so each member learns as if it were alone, unless they learn from each
-    other too; the other terms are the members' means. The prediction is the mean of the members' probabilities, as
-    logarithms.
+    The loss is the sum of the members' losses, so each member learns as if it were alone; the other terms are the
+    members' means. The prediction is the mean of the members' probabilities, as logarithms.
 
     Args:
         heads: One for each member.
         features: How many features each member has, in order; together F.
-        mutual_weight: Weight of `mutual_loss`; 0 is off.
     """
 
-    def __init__(self, heads: Sequence[TreeHead], features: Sequence[int], mutual_weight: float = 0.0) -> None:
+    def __init__(self, heads: Sequence[TreeHead], features: Sequence[int]) -> None:
         super().__init__()
         self.heads = nn.ModuleList(heads)
         self.config = heads[0].config
-        self.mutual_weight = mutual_weight
         self._features = list(features)
 
     @property
@@ -70,13 +66,7 @@ class MemberHeads(nn.Module):
             for (head, part), other in zip(self._shares(features), others, strict=True)
         ]
         named = {name: torch.stack([term[name] for term in terms]) for name in terms[0]}
-        losses = {name: each.sum() if name == "loss" else each.mean() for name, each in named.items()}
-        if self.mutual_weight:
-            logits = [head.action_classifier(at_least_float32(part)) for head, part in self._shares(features)]
-            mutual = mutual_loss(torch.stack(logits))  # (K,)
-            losses["loss"] = losses["loss"] + self.mutual_weight * mutual.sum()
-            losses["mutual"] = mutual.mean()
-        return losses
+        return {name: each.sum() if name == "loss" else each.mean() for name, each in named.items()}
 
     @property
     def members(self) -> list[TreeHead]:
@@ -85,22 +75,6 @@ class MemberHeads(nn.Module):
 
     def _shares(self, features: Tensor) -> list[tuple[TreeHead, Tensor]]:
         return list(zip(self.members, torch.split(features, self._features, dim=1), strict=True))
-
-
-def mutual_loss(logits: Tensor) -> Tensor:
-    """Return how far each member's probabilities are from the mean of all, (K,): Kullback-Leibler, mean over clips.
-
-    The mean is what the members learn from and gets no gradient.
-
-    Args:
-        logits: (K, N, K_a), of the K members.
-
-    Source:
-        Zhang et al., Deep mutual learning, CVPR 2018, with the members' mean as the teacher.
-    """
-    own = logits.log_softmax(-1)
-    together = (own.logsumexp(0) - math.log(len(logits))).detach()  # (N, K_a)
-    return (together.exp() * (together - own)).sum(-1).mean(1)
 
 
 def _vote(logits: list[Tensor]) -> Tensor:

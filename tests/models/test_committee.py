@@ -7,7 +7,6 @@ from pcan_pose.config import CommitteeConfig, HeadConfig, MemberConfig, PoseEnco
 from pcan_pose.data.streams import input_channels, stream_channels
 from pcan_pose.models.build import build_recognizer
 from pcan_pose.models.committee import Committee
-from pcan_pose.models.member_heads import mutual_loss
 from pcan_pose.models.recognizer import Recognizer, TrainingStep
 from pcan_pose.skeleton import skeleton
 from pcan_pose.taxonomy import MA52
@@ -24,10 +23,10 @@ ENCODER = CommitteeConfig(
 CHANNELS = [stream_channels(2, STREAMS, member.streams) for member in ENCODER.members]
 
 
-def make(head: HeadConfig | None = None, mutual_weight: float = 0.0) -> Recognizer:
+def make(head: HeadConfig | None = None) -> Recognizer:
     torch.manual_seed(0)
     return build_recognizer(
-        ENCODER.model_copy(update={"mutual_weight": mutual_weight}),
+        ENCODER,
         head or HeadConfig(action_embedding=12, body_embedding=6),
         skeleton=skeleton("openpose28"),
         in_channels=input_channels(2, STREAMS),
@@ -96,34 +95,6 @@ def test_members_learn_as_if_alone(pooling: str) -> None:
             single.named_parameters(), alone(recognizer, k).named_parameters(), strict=True
         ):
             torch.testing.assert_close(weight.grad, expected.grad, msg=lambda text, name=name: f"{name}: {text}")
-
-
-def test_members_learn_from_their_mean() -> None:
-    logits = torch.tensor([[[0.0, math.log(3)]], [[0.0, 0.0]]], requires_grad=True)
-    mean = torch.tensor([3 / 8, 5 / 8])
-    expected = [(mean * (mean / own).log()).sum() for own in (torch.tensor([0.25, 0.75]), torch.tensor([0.5, 0.5]))]
-    loss = mutual_loss(logits)
-    torch.testing.assert_close(loss, torch.stack(expected))
-    loss.sum().backward()
-    # As of a cross-entropy with soft targets that are constant: own probability minus the mean's.
-    torch.testing.assert_close(logits.grad, torch.tensor([[[-1 / 8, 1 / 8]], [[1 / 8, -1 / 8]]]))
-    assert mutual_loss(torch.randn(1, 4, 5)).abs().max() < 1e-6
-
-
-def test_mutual_learning_adds_to_each_members_loss() -> None:
-    apart, together = make(), make(mutual_weight=0.5)
-    x, found = batch()
-    actions = torch.tensor([0, 20, 51, 7])
-    one, other = (TrainingStep(each)(x, found, actions=actions) for each in (apart, together))
-    assert "mutual" not in one and other["mutual"] > 0
-    torch.testing.assert_close(other["loss"], one["loss"] + 0.5 * 2 * other["mutual"])
-    other["loss"].backward()
-    x, found = batch()
-    features = together.encode(x, found)
-    logits = [
-        head.action_classifier(part) for head, part in zip(together.head.members, features.chunk(2, 1), strict=True)
-    ]
-    torch.testing.assert_close(other["mutual"], mutual_loss(torch.stack(logits)).mean())
 
 
 def test_a_tie_is_shared() -> None:
