@@ -4,7 +4,9 @@ An entry is flat: row, protocol (absent in the main one's), seed, a digest of th
 oldest), the overrides it was trained with, device, torch and the numbers, fractions in [0, 1].
 """
 
+import fcntl
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,10 +36,17 @@ def read_results(file: Path) -> list[Entry]:
 
 
 def append_result(file: Path, entry: Entry) -> list[Entry]:
-    """Write one more entry and return all of them; what another process has added meanwhile stays."""
-    entries = [*read_results(file), entry]
-    with atomic_write(file) as temporary:
-        temporary.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+    """Write one more entry and return all of them; what other processes add meanwhile stays."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    # The folder is locked, as the file itself is replaced and a lock file would stay behind.
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        entries = [*read_results(file), entry]
+        with atomic_write(file) as temporary:
+            temporary.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+    finally:
+        os.close(folder)
     return entries
 
 

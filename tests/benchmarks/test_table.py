@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,13 @@ def test_results_are_added_one_by_one(tmp_path: Path) -> None:
     assert append_result(file, entry("one", 1, 0.6)) == read_results(file)
     assert [row["seed"] for row in read_results(file)] == [0, 1]
     assert [path.name for path in file.parent.iterdir()] == ["results.json"]
+
+
+def test_processes_that_write_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    with ThreadPoolExecutor(8) as threads:  # a lock of the folder holds between threads as between processes
+        list(threads.map(lambda seed: append_result(file, entry("one", seed, 0.5)), range(64)))
+    assert sorted(row["seed"] for row in read_results(file)) == list(range(64))
 
 
 def test_a_result_is_found_by_row_protocol_and_seed() -> None:
