@@ -11,13 +11,14 @@ from benchmarks.speed_networks import (
     ENCODERS,
     NO_FOLDING,
     OURS,
-    PRECISIONS,
     Batch,
     compiled,
     folded,
     folding,
     forward,
+    left_out,
     network,
+    precisions,
     training,
 )
 from benchmarks.speed_timing import Figure, Task, Timings, Work, take_turns
@@ -28,11 +29,11 @@ Quantity = tuple[str, str]
 def encoders(options: Options) -> tuple[list[Figure], list[str]]:
     """Return the figures of every encoder, precision and size, and what was left out."""
     figures = []
-    for precision in PRECISIONS:
+    for precision in precisions(options):
         for frames in options.frames:
             for clips in options.batches:
                 figures += _group(options, precision, clips, frames)
-    return figures, [f"folded networks: {NO_FOLDING}"] if folding() is None else []
+    return figures, [*left_out(options), *([f"folded networks: {NO_FOLDING}"] if folding() is None else [])]
 
 
 def _group(options: Options, precision: str, clips: int, frames: int) -> list[Figure]:
@@ -121,10 +122,10 @@ def profile(options: Options) -> tuple[list[Figure], list[str]]:
     torch.set_num_threads(options.threads)
     batch = Batch.random(clips, frames, options.device)
     figures = []
-    for precision in PRECISIONS:
+    for precision in precisions(options):
         work = training(network("pose", precision, options.device), batch)
         work()  # the first step prepares kernels and the optimiser's state
         for operation, share in top_operations(work, options.device):
             figures.append(Figure("pose", operation, 100 * share, "%", precision, clips, frames))
     torch.set_num_threads(threads)
-    return figures, []
+    return figures, left_out(options)

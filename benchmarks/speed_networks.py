@@ -13,10 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks.speed_machine import Options
 from benchmarks.speed_timing import Work
 from pcan_pose.config import RunConfig, load_config
 from pcan_pose.data.streams import input_channels
 from pcan_pose.engine.network import build_network
+from pcan_pose.models.precision import computes_bfloat16
 from pcan_pose.models.recognizer import Recognizer
 from pcan_pose.skeleton import skeleton
 from pcan_pose.taxonomy import MA52
@@ -27,6 +29,7 @@ OURS = ("pose", "committee")
 PRECISIONS = ("fp32", "bf16")
 LAYOUT, DIMS = "openpose28", 2
 NO_FOLDING = "pcan_pose.models.folding is not there"
+NO_BFLOAT16 = "bf16: this device has no instructions for it and would take hours"
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,17 @@ def network(name: str, precision: str, device: torch.device) -> Recognizer:
     """Return an untrained network with MA-52's full head."""
     torch.manual_seed(0)
     return build_network(config_of(name, precision), MA52, layout=LAYOUT, dims=DIMS).to(device)
+
+
+def precisions(options: Options) -> tuple[str, ...]:
+    """Return the precisions to measure: without bf16 where a device only emulates it, unless sizes are tiny."""
+    fast = options.quick or computes_bfloat16(options.device.type)
+    return tuple(precision for precision in PRECISIONS if fast or precision != "bf16")
+
+
+def left_out(options: Options) -> list[str]:
+    """Return what `precisions` leaves out, and why."""
+    return [] if len(precisions(options)) == len(PRECISIONS) else [NO_BFLOAT16]
 
 
 def folding() -> Callable[[nn.Module], nn.Module] | None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.speed_machine import Options, limits
-from benchmarks.speed_networks import BASELINE, DIMS, LAYOUT, PRECISIONS, Batch, config_of, forward, network
+from benchmarks.speed_networks import BASELINE, DIMS, LAYOUT, Batch, config_of, forward, left_out, network, precisions
 from benchmarks.speed_timing import Figure, Task, Work, take_turns
 from pcan_pose.data.memory_dataset import PoseDataset
 from pcan_pose.data.pose_source import PoseSource
@@ -125,7 +125,7 @@ def losses(options: Options) -> tuple[list[Figure], list[str]]:
         Task(("tree",), lambda: backward(tree_loss(body, action, batch.actions, parents)), options.threads),
         Task(("looped",), lambda: backward(looped_tree_loss(body, action, batch.actions, parents)), options.threads),
     ]
-    for precision in PRECISIONS:
+    for precision in precisions(options):
         head, step = _head_and_step(network("pose", precision, device), batch)
         tasks += [Task(("head", precision), head, options.threads), Task(("step", precision), step, options.threads)]
     timings = take_turns(tasks, rounds=options.rounds, min_seconds=options.turn)
@@ -143,13 +143,13 @@ def losses(options: Options) -> tuple[list[Figure], list[str]]:
         ),
         Figure("tree loss, looped form over it", "", gain, "x", clips=clips),
     ]
-    for precision in PRECISIONS:
+    for precision in precisions(options):
         name = ("head", precision)
         share = 1 / timings.ratio(("step", precision), name)
         ratio, ratios = timings.ratio(REFERENCE, name), timings.ratios(REFERENCE, name)
         title = "head's share of a training step of pose"
         figures.append(Figure(title, "", 100 * share, "%", precision, clips, frames, ratio, ratios=ratios))
-    return figures, []
+    return figures, left_out(options)
 
 
 def _head_and_step(recognizer: Recognizer, batch: Batch) -> tuple[Work, Work]:

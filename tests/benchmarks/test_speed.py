@@ -6,7 +6,7 @@ import click
 import pytest
 import torch
 
-from benchmarks import speed, speed_encoders, speed_latency, speed_start
+from benchmarks import speed, speed_latency, speed_networks, speed_start
 from benchmarks.speed_file import read_speed
 from benchmarks.speed_latency import export, latency, onnx_work
 from benchmarks.speed_machine import Options
@@ -21,7 +21,7 @@ QUICK = Options(CPU, threads=1, rounds=1, batches=(2,), frames=(8,), quick=True)
 @pytest.fixture
 def one_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     """One precision is enough."""
-    monkeypatch.setattr(speed_encoders, "PRECISIONS", ("bf16",))
+    monkeypatch.setattr(speed_networks, "PRECISIONS", ("bf16",))
 
 
 def test_loader_and_losses() -> None:

@@ -1,12 +1,15 @@
 """Encoders side by side: what is measured, and that a step does what it is named after."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
 from benchmarks import speed_encoders, speed_networks
 from benchmarks.speed_machine import Options, limits
-from benchmarks.speed_networks import Batch, folded, forward, network
+from benchmarks.speed_networks import Batch, folded, forward, left_out, network, precisions
 
 CPU = torch.device("cpu")
 QUICK = Options(CPU, threads=1, rounds=1, batches=(2,), frames=(8,), quick=True)
@@ -15,7 +18,7 @@ QUICK = Options(CPU, threads=1, rounds=1, batches=(2,), frames=(8,), quick=True)
 def test_encoders_are_compared_with_the_baseline(monkeypatch: pytest.MonkeyPatch) -> None:
     # The others are slow.
     monkeypatch.setattr(speed_encoders, "ENCODERS", ("pose", "stgcn++"))
-    monkeypatch.setattr(speed_encoders, "PRECISIONS", ("bf16",))
+    monkeypatch.setattr(speed_networks, "PRECISIONS", ("bf16",))
     monkeypatch.setattr(speed_encoders, "folding", lambda: lambda encoder: encoder)
     figures, skipped = speed_encoders.encoders(QUICK)
     assert skipped == []
@@ -31,6 +34,15 @@ def test_encoders_are_compared_with_the_baseline(monkeypatch: pytest.MonkeyPatch
     assert training.gemm_share is not None and training.copy_share is not None
     assert training.value == pytest.approx(2 / training.details["rounds"][0])
     assert training.gemm_share == pytest.approx(training.details["gflops_per_second"] / limits(QUICK, 1).gemm["bf16"])
+
+
+def test_bf16_is_left_out_where_it_is_emulated(processor: Callable[..., None]) -> None:
+    long = replace(QUICK, quick=False)
+    processor(avx512_bf16=True)
+    assert precisions(long) == ("fp32", "bf16") and left_out(long) == []
+    processor()
+    assert precisions(long) == ("fp32",) and left_out(long)[0].startswith("bf16: ")
+    assert precisions(QUICK) == ("fp32", "bf16") and left_out(QUICK) == []
 
 
 def test_a_training_step_trains_and_leaves_no_gradients() -> None:
