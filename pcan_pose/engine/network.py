@@ -15,7 +15,8 @@ from pcan_pose.models.two_branch import TwoBranch
 from pcan_pose.skeleton import skeleton
 from pcan_pose.taxonomy import Taxonomy
 
-PRECISIONS = {"auto": None, "fp32": torch.float32, "bf16": torch.bfloat16}
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+"""What `with_precision` leaves."""
 
 
 def build_network(
@@ -30,7 +31,7 @@ def build_network(
     """Return the untrained network of a configuration.
 
     Args:
-        config: The run.
+        config: The run, its precision settled by `with_precision`.
         taxonomy: The action tree.
         layout: Name of the keypoints' layout.
         dims: Coordinates of a keypoint.
@@ -59,7 +60,7 @@ def build_network(
 
 
 def with_precision(config: RunConfig, device: torch.device) -> RunConfig:
-    """Return the configuration with what `auto` means on a device, for the run's records and for resuming."""
+    """Return the configuration with what `train.precision: auto` means on a device."""
     if config.train.precision != "auto":
         return config
     fast = fast_precision(device.type)

@@ -11,7 +11,7 @@ from pcan_pose.engine.branches import Branch, one_branch, one_member
 from pcan_pose.engine.checkpoint import load_checkpoint
 from pcan_pose.engine.distributed import pick_device
 from pcan_pose.engine.inference import score_clips
-from pcan_pose.engine.network import build_network
+from pcan_pose.engine.network import build_network, with_precision
 from pcan_pose.engine.run_folder import RunFolder
 from pcan_pose.engine.sources import make_source
 from pcan_pose.errors import CheckpointError, DataError
@@ -91,7 +91,8 @@ def load_run(
         CheckpointError: If the run or its checkpoint cannot be used.
     """
     folder = RunFolder(Path(run))
-    config = folder.config()
+    place = pick_device(device)
+    config = with_precision(folder.config(), place)
     file = checkpoint or folder.checkpoint
     state = load_checkpoint(file)
     taxonomy = Taxonomy.from_json(str(state["taxonomy"]))
@@ -102,7 +103,6 @@ def load_run(
         recognizer.load_state_dict(state["model"])
     except RuntimeError as error:
         raise CheckpointError(f"{file}: does not fit the run's configuration: {str(error).splitlines()[0]}") from error
-    place = pick_device(device)
     if not computes_bfloat16(place.type):
         # It would convert to float32 for every step: slower, and less exact.
         recognizer.precision = torch.float32

@@ -56,7 +56,7 @@ def train(config: RunConfig, *, resume: bool = False, progress: Progress | None 
     with processes(config.train.device) as mine:
         if config.train.threads is not None:
             torch.set_num_threads(config.train.threads)
-        config = with_precision(config, mine.device)
+        config = with_precision(config, mine.device)  # the run folder records it
         data = load_data(config, mine.device)
         mine.rows(config.train.batch_size)
         folder = RunFolder(config.folder)
@@ -79,6 +79,7 @@ class Trainer:
     """
 
     def __init__(self, config: RunConfig, data: TrainingData, mine: Processes, folder: RunFolder | None) -> None:
+        config = with_precision(config, mine.device)
         self.config, self.data, self.mine, self.folder = config, data, mine, folder
         torch.manual_seed(config.seed)
         self.recognizer = build_network(

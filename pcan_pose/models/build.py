@@ -43,7 +43,7 @@ def build_recognizer(
     skeleton: Skeleton,
     in_channels: int,
     taxonomy: Taxonomy,
-    precision: torch.dtype | None = torch.float32,
+    precision: torch.dtype = torch.float32,
     action_counts: Tensor | None = None,
     member_channels: Sequence[Sequence[int]] = (),
     trained: Mapping[str, Any] | None = None,
@@ -56,7 +56,7 @@ def build_recognizer(
         skeleton: The joints' graph.
         in_channels: C of the fused streams.
         taxonomy: The action tree.
-        precision: Arithmetic of the encoder; None leaves it to the device.
+        precision: Arithmetic of the encoder.
         action_counts: int64 (K_a,), the training split's clips of each action; `HeadConfig.logit_adjustment` needs them
             to train.
         member_channels: For each member of a committee the channels of the fused streams that it sees.

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from pcan_pose.models.encoder import Encoder
 from pcan_pose.models.member_heads import MemberHeads
 from pcan_pose.models.pooling import Pool, masked_mean, mean_and_peak
-from pcan_pose.models.precision import fast_precision
 from pcan_pose.models.rgb.encoder import RGBEncoder
 from pcan_pose.models.tree_head import Prediction, TreeHead
 from pcan_pose.models.two_branch import TwoBranch
@@ -26,12 +25,11 @@ class Recognizer(nn.Module):
     Args:
         encoder: Gives one feature a clip, of skeletons, pictures or both, and says its width as ``out_features``.
         head: The hierarchical head, or one for each member or branch.
-        precision: Arithmetic of the encoder; the head is always in float32. None is the inputs' device's choice: see
-            `fast_precision`.
+        precision: Arithmetic of the encoder; the head is always in float32.
     """
 
     def __init__(
-        self, encoder: AnyEncoder, head: TreeHead | MemberHeads, precision: torch.dtype | None = torch.float32
+        self, encoder: AnyEncoder, head: TreeHead | MemberHeads, precision: torch.dtype = torch.float32
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -46,8 +44,7 @@ class Recognizer(nn.Module):
             pool: Makes a clip's feature out of those of its frames and joints.
         """
         device = inputs[0].device.type
-        precision = self.precision or fast_precision(device)
-        with torch.autocast(device, precision, enabled=precision != torch.float32):
+        with torch.autocast(device, self.precision, enabled=self.precision != torch.float32):
             # Only encoders over skeletons know another pooling than their own.
             features: Tensor = self.encoder(*inputs) if pool is masked_mean else self.encoder(*inputs, pool)
         return features.float()
