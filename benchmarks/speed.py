@@ -79,6 +79,8 @@ def _check(given: Namespace, options: Options) -> None:
     measured = measure(names, options)
     for name in unknown(measured, recorded):
         print(f"not recorded yet: {name}")
+    for reason in dict.fromkeys(reason for group in measured.values() for reason in group.skipped):
+        print(f"not checked: {reason}")
     slower = lost(measured, recorded, given.tolerance)
     if slower:
         # Something else on the machine may have hit one row harder than the baseline.

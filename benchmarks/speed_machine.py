@@ -13,6 +13,7 @@ import torch
 import pcan_pose
 from benchmarks.measure import device_name
 from benchmarks.speed_timing import Task, take_turns
+from pcan_pose.models.precision import computes_bfloat16
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,11 @@ class Limits:
     copy: float
 
 
+def measures_bfloat16(options: Options) -> bool:
+    """Return whether bf16 is measured: where a device only emulates it, in tiny sizes alone."""
+    return options.quick or computes_bfloat16(options.device.type)
+
+
 @cache
 def limits(options: Options, threads: int) -> Limits:
     """Return the limits with so many CPU threads, the median over the rounds; measured once in a process."""
@@ -68,10 +74,8 @@ def limits(options: Options, threads: int) -> Limits:
     size = 256 if options.quick else 8192 if device.type == "cuda" else 2048
     source = torch.ones((1 << 20) if options.quick else (1 << 26), device=device)
     target = torch.empty_like(source)
-    factors = {
-        name: torch.randn(size, size, device=device).to(dtype)
-        for name, dtype in {"fp32": torch.float32, "bf16": torch.bfloat16}.items()
-    }
+    dtypes = {"fp32": torch.float32, **({"bf16": torch.bfloat16} if measures_bfloat16(options) else {})}
+    factors = {name: torch.randn(size, size, device=device).to(dtype) for name, dtype in dtypes.items()}
     tasks = [Task((name,), lambda factor=factor: factor @ factor, threads) for name, factor in factors.items()]  # type: ignore[misc]
     tasks.append(Task(("copy",), lambda: target.copy_(source), threads))
     timings = take_turns(tasks, rounds=options.rounds, min_seconds=options.turn)

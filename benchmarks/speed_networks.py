@@ -13,12 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.speed_machine import Options
+from benchmarks.speed_machine import Options, measures_bfloat16
 from benchmarks.speed_timing import Work
 from pcan_pose.config import RunConfig, load_config
 from pcan_pose.data.streams import input_channels
 from pcan_pose.engine.network import build_network
-from pcan_pose.models.precision import computes_bfloat16
 from pcan_pose.models.recognizer import Recognizer
 from pcan_pose.skeleton import skeleton
 from pcan_pose.taxonomy import MA52
@@ -70,9 +69,8 @@ def network(name: str, precision: str, device: torch.device) -> Recognizer:
 
 
 def precisions(options: Options) -> tuple[str, ...]:
-    """Return the precisions to measure: without bf16 where a device only emulates it, unless sizes are tiny."""
-    fast = options.quick or computes_bfloat16(options.device.type)
-    return tuple(precision for precision in PRECISIONS if fast or precision != "bf16")
+    """Return the precisions to measure."""
+    return tuple(precision for precision in PRECISIONS if precision != "bf16" or measures_bfloat16(options))
 
 
 def left_out(options: Options) -> list[str]:

@@ -17,7 +17,7 @@ class Partners:
     """For each clip the others with its label, to draw one of them.
 
     Args:
-        labels: int64 (N,).
+        labels: int64 (N,), each at least 0.
     """
 
     def __init__(self, labels: Tensor) -> None:
@@ -29,17 +29,16 @@ class Partners:
         self._place[self._order] = torch.arange(len(groups), device=labels.device) - self._first[self._order]
 
     def draw(self, clips: Tensor, generator: torch.Generator) -> Tensor:
-        """Return another clip with the same label for each clip, or the clip itself if there is none, int64 (B,).
+        """Return another clip with the same label for each clip, or the clip itself if there is none, int64 (K,).
 
         Args:
-            clips: int64 (B,).
+            clips: int64 (K,), of all processes together, so that each draws the same.
             generator: On the labels' device.
         """
         count = self._count[clips]
         others = (count - 1).clamp(min=1)
         drawn = (torch.rand(len(clips), generator=generator, device=clips.device) * others).long()
-        drawn = drawn.minimum(others - 1)  # a product just below a whole number can be rounded up to it
-        drawn = drawn + ((drawn >= self._place[clips]) & (count > 1))
+        drawn = drawn + ((drawn >= self._place[clips]) & (count > 1))  # not the clip itself
         return self._order[self._first[clips] + drawn]
 
 
@@ -58,17 +57,16 @@ def mix_bones(sample: Sample, other: Sample, skeleton: Skeleton, shares: Tensor)
     """
     means, has_mean = _mean_bones(sample, skeleton)  # (B, M, V, C), (B, M, V)
     others, has_other = _mean_bones(other, skeleton)
-    both = (has_mean & has_other)[..., None]
-    flat, flat_others = means * both, others * both
-    across, depth = 0, means.shape[-1] - 1  # the axes of the plane of turning
-    # The angle that maximises the sum of the products of both clips' bones.
-    along = (flat[..., across] * flat_others[..., across] + flat[..., depth] * flat_others[..., depth]).sum((1, 2))
-    aside = (flat[..., across] * flat_others[..., depth] - flat[..., depth] * flat_others[..., across]).sum((1, 2))
-    angle = torch.atan2(aside, along)[:, None, None]  # (B, 1, 1)
+    both = (has_mean & has_other)[..., None]  # (B, M, V, 1)
+    first, second = 0, means.shape[-1] - 1  # the axes of the plane of turning: x and y, or x and z
+    x, y = ((means * both)[..., axis] for axis in (first, second))  # (B, M, V) each
+    u, v = ((others * both)[..., axis] for axis in (first, second))
+    # The angle that maximises the sum of the products of both clips' bones, one for all persons.
+    angle = torch.atan2((x * v - y * u).sum((1, 2)), (x * u + y * v).sum((1, 2)))[:, None, None]  # (B, 1, 1)
     cos, sin = angle.cos(), angle.sin()
     turned = others.clone()
-    turned[..., across] = cos * others[..., across] + sin * others[..., depth]
-    turned[..., depth] = cos * others[..., depth] - sin * others[..., across]
+    turned[..., first] = cos * others[..., first] + sin * others[..., second]
+    turned[..., second] = cos * others[..., second] - sin * others[..., first]
     changes = shares[:, None, None, None] * (turned - means) * both  # (B, M, V, C)
     return move_joints(sample, changes, skeleton)
 

@@ -147,10 +147,9 @@ def augment(
         noise = torch.randn(drawn, *keypoints.shape[1:], generator=generator, device=device)[rows]
         keypoints = keypoints + config.noise * noise * (scores > 0)[..., None]
     if config.bone_noise:
-        changes = torch.randn(drawn, keypoints.shape[1], 1, joints, dims, generator=generator, device=device)[
-            rows, :, 0
-        ]
-        keypoints = add_bone_noise(Sample(keypoints, scores), config.bone_noise * changes, skeleton)
+        noise = torch.randn(drawn, keypoints.shape[1], 1, joints, dims, generator=generator, device=device)
+        noise = config.bone_noise * noise[rows, :, 0]  # (B, M, V, C)
+        keypoints = add_bone_noise(Sample(keypoints, scores), noise, skeleton)
     if config.joint_dropout:
         kept = uniform(1, 1, joints) >= config.joint_dropout
         scores = scores * kept

@@ -16,7 +16,7 @@ from pcan_pose.skeleton import skeleton
 from pcan_pose.taxonomy import Taxonomy
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
-"""What `with_precision` leaves."""
+"""Arithmetic of the encoder by its name in a configuration; `auto` is settled before, by `with_precision`."""
 
 
 def build_network(

@@ -7,11 +7,12 @@ import torch
 from test_mapped_dataset import mixed_set
 
 from pcan_pose.config import DataConfig
+from pcan_pose.data import pose_source
 from pcan_pose.data.bones import Partners, mix_bones
 from pcan_pose.data.dataset import Sample
 from pcan_pose.data.pose_source import PoseSource
-from pcan_pose.data.transforms import rotation_matrices
-from pcan_pose.skeleton import skeleton
+from pcan_pose.data.transforms import even_positions, rotation_matrices
+from pcan_pose.skeleton import Skeleton, skeleton
 
 LAYOUT = skeleton("coco17")
 BONES = LAYOUT.bones
@@ -71,6 +72,17 @@ def test_the_other_clip_is_turned_to_fit_best(dims: int) -> None:
     assert (best <= others).all() and (others < 1.01 * best).all()
 
 
+def test_two_persons_are_turned_by_one_angle() -> None:
+    one, other = clips(3, 1, persons=2), clips(3, 2, persons=2)
+    together = torch.cat([turned(one[:, :1], 70.0), turned(one[:, 1:], 70.0)], 1)
+    torch.testing.assert_close(mixed(one, together, 1.0), one)
+    apart = torch.cat([turned(one[:, :1], 70.0), turned(one[:, 1:], -20.0)], 1)
+    assert (mixed(one, apart, 1.0) - one).abs().amax((1, 2, 3, 4)).min() > 0.1  # no angle fits both
+    moved = mixed(one, other, 1.0)
+    for person in (slice(0, 1), slice(1, 2)):
+        assert not torch.allclose(moved[:, person], mixed(one[:, person], other[:, person], 1.0), atol=1e-3)
+
+
 def test_joints_that_a_clip_lacks_change_nothing() -> None:
     scores, lacking = torch.ones(4, 2, 5, 17), torch.ones(4, 2, 5, 17)
     one, other = clips(3, 1, persons=2).float(), clips(3, 2, persons=2).float()
@@ -91,7 +103,7 @@ def test_joints_that_a_clip_lacks_change_nothing() -> None:
 
 
 def test_partners_are_the_other_clips_of_the_action() -> None:
-    labels = torch.tensor([3, 0, 3, 5, 0, 3, -1, 3])
+    labels = torch.tensor([3, 0, 3, 5, 0, 3, 1, 3])
     partners = Partners(labels)
     drawn = torch.stack([partners.draw(torch.arange(8), seeded(seed)) for seed in range(400)])
     assert (drawn[:, 3] == 3).all() and (drawn[:, 6] == 6).all()  # alone with their label
@@ -104,24 +116,41 @@ def test_partners_are_the_other_clips_of_the_action() -> None:
     assert torch.equal(again, partners.draw(torch.tensor([7, 7, 0]), seeded(1)))
 
 
-def test_a_draw_just_below_one_stays_in_the_action(monkeypatch: pytest.MonkeyPatch) -> None:
-    partners = Partners(torch.tensor([0, 0, 0, 0, 1]))
-    highest = torch.tensor(1.0).nextafter(torch.tensor(0.0))
-    monkeypatch.setattr(torch, "rand", lambda count, **_: highest.expand(count) + 2e-7)  # as if rounded up
-    assert partners.draw(torch.arange(5), seeded()).tolist() == [3, 3, 3, 2, 4]
+def source(bone_mix: float) -> PoseSource:
+    data = DataConfig(path="none", frames=6, augment={"bone_mix": bone_mix}, streams=("joint",))
+    return PoseSource.from_set(mixed_set(), data, "cpu")
 
 
-def batches(rows: slice, **augment: float) -> list[torch.Tensor]:
-    every = mixed_set()
-    data = DataConfig(path="none", frames=6, augment=augment, streams=("joint",))
-    source = PoseSource.from_set(every, data, "cpu")
+def training(clips: PoseSource, rows: slice = slice(None)) -> list[torch.Tensor]:
     wanted = torch.arange(16).split(8)
-    return [inputs[0] for inputs in source.training_batches(wanted, rows, seeded())]
+    return [inputs[0] for inputs in clips.training_batches(wanted, rows, seeded())]
+
+
+def test_a_training_clip_is_mixed_with_others_of_its_action(monkeypatch: pytest.MonkeyPatch) -> None:
+    clips, seen = source(0.5), []
+
+    def record(sample: Sample, other: Sample, layout: Skeleton, shares: torch.Tensor) -> torch.Tensor:
+        seen.append((sample, other, shares))
+        return mix_bones(sample, other, layout, shares)
+
+    monkeypatch.setattr(pose_source, "mix_bones", record)
+    training(clips)
+    assert len(seen) == 2
+    every, positions = torch.arange(len(clips)), even_positions(len(clips), 6)
+    own = clips.dataset.sample(every, positions).keypoints  # (N, M, T, V, C)
+    for first, (sample, other, shares) in zip((0, 8), seen, strict=True):
+        assert torch.equal(sample.keypoints, own[first : first + 8])
+        for i, keypoints in enumerate(other.keypoints, first):
+            (partner,) = [n for n in every.tolist() if torch.equal(keypoints, own[n])]
+            alone = (clips.labels == clips.labels[i]).sum() == 1
+            assert clips.labels[partner] == clips.labels[i] and (partner == i) == alone
+        assert shares.abs().max() <= 0.5
+    shares = torch.cat([shares for *_, shares in seen])
+    assert shares.min() < -0.1 and shares.max() > 0.1 and len(shares.unique()) == 16
 
 
 def test_training_batches_are_mixed_and_processes_draw_the_same() -> None:
-    whole, plain = batches(slice(None), bone_mix=1.0), batches(slice(None))
-    for mixed_batch, batch, part in zip(whole, plain, batches(slice(2, 5), bone_mix=1.0), strict=True):
-        changed = (mixed_batch - batch).abs().flatten(1).amax(1) > 1e-4
-        assert changed.float().mean() > 0.5
-        torch.testing.assert_close(part, mixed_batch[2:5], rtol=0, atol=1e-6)
+    mixed, plain, parts = training(source(1.0)), training(source(0.0)), training(source(1.0), slice(2, 5))
+    for batch, unmixed, part in zip(mixed, plain, parts, strict=True):
+        assert ((batch - unmixed).abs().flatten(1).amax(1) > 1e-4).float().mean() > 0.5
+        torch.testing.assert_close(part, batch[2:5], rtol=0, atol=1e-6)

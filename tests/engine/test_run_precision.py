@@ -44,6 +44,18 @@ def test_the_run_folder_says_what_auto_was(
         train(config, resume=True)
 
 
+@pytest.mark.parametrize(("fast", "precision"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_a_run_that_says_auto_is_tested_in_what_this_device_is_fast_in(
+    configure: Configure, processor: Processor, fast: bool, precision: torch.dtype
+) -> None:
+    folder = RunFolder(train(configure(train__epochs=1, train__precision="fp32")))
+    config = folder.path / "config.yaml"
+    config.write_text(config.read_text().replace("precision: fp32", "precision: auto"))
+    assert folder.config().train.precision == "auto"
+    processor(avx512_bf16=fast)
+    assert engine_test.load_run(folder.path, "cpu")[1].precision == precision
+
+
 def test_a_test_computes_in_bfloat16_where_there_are_instructions_for_it(
     configure: Configure, processor: Processor
 ) -> None:
