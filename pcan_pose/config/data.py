@@ -38,12 +38,6 @@ class AugmentConfig(Section):
         description="standard deviation of a change of each bone, one for the whole clip, in its lengths; joints move "
         "with all bones between them and the root",
     )
-    bone_mix: float = Field(
-        default=0.0,
-        ge=0,
-        description="largest share of the way that the mean bones of a clip go towards those of another training clip "
-        "of its action, turned to fit, or away from them; the motion stays its own",
-    )
     joint_dropout: float = Field(
         default=0.0, ge=0, lt=1, description="probability that a joint is missing for a whole clip"
     )

@@ -4,13 +4,11 @@ Shapes: B clips of a batch, M persons, T frames, V joints, C channels of the fus
 """
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from pcan_pose.config import DataConfig
-from pcan_pose.data.bones import Partners, mix_bones
 from pcan_pose.data.clip_index import Clips
 from pcan_pose.data.dataset import RaggedClips, Sample
 from pcan_pose.data.mapped_dataset import MappedDataset
@@ -49,31 +47,17 @@ class PoseSource(ClipSource):
 
     def training_batches(self, batches: Sequence[Tensor], rows: slice, generator: torch.Generator) -> Iterator[Inputs]:
         """Yield an epoch's batches; see `ClipSource.training_batches`."""
-        data, dataset, mix = self._data, self.dataset, self._data.augment.bone_mix
-        wanted = [clips[rows] for clips in batches]
-        if mix:
-            partners = self._partners.draw(torch.cat(list(batches)), generator)
-            parts = torch.split(partners, [len(clips) for clips in batches])
-            wanted = [torch.cat([mine, others[rows]]) for mine, others in zip(wanted, parts, strict=True)]
-        for clips, (near, places) in zip(batches, dataset.at_hand(wanted), strict=True):
-            if mix:
-                places, others = places.chunk(2)
+        data, dataset = self._data, self.dataset
+        at_hand = dataset.at_hand([clips[rows] for clips in batches])
+        for clips, (near, places) in zip(batches, at_hand, strict=True):
             positions = random_positions(
                 len(clips), data.frames, data.augment, generator, rows=rows, lengths=self._lengths(near, places)
             )
             sample = self._sample(near, places, positions)
-            keypoints = sample.keypoints
-            if mix:
-                shares = mix * (2 * torch.rand(len(clips), generator=generator, device=self.device) - 1)
-                keypoints = mix_bones(sample, self._sample(near, others, positions), dataset.skeleton, shares[rows])
             keypoints, scores = augment(
-                keypoints, sample.scores, dataset.skeleton, data.augment, generator, rows=rows, batch=len(clips)
+                sample.keypoints, sample.scores, dataset.skeleton, data.augment, generator, rows=rows, batch=len(clips)
             )
             yield self._inputs(keypoints, scores)
-
-    @cached_property
-    def _partners(self) -> Partners:
-        return Partners(self.labels)
 
     def scoring_batch(self, clips: Tensor, copies: int) -> Iterator[Inputs]:
         """Yield a batch, frames at even distances, then its copies turned, scaled, mirrored and cropped."""

@@ -7,14 +7,13 @@ Shapes: B clips, M persons, T frames, V joints, C coordinates.
 """
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from pcan_pose.config import AugmentConfig
-from pcan_pose.data.bones import add_bone_noise
 from pcan_pose.data.constants import constant
-from pcan_pose.data.dataset import Sample
 from pcan_pose.skeleton import Skeleton
 
 
@@ -147,14 +146,30 @@ def augment(
         noise = torch.randn(drawn, *keypoints.shape[1:], generator=generator, device=device)[rows]
         keypoints = keypoints + config.noise * noise * (scores > 0)[..., None]
     if config.bone_noise:
-        noise = torch.randn(drawn, keypoints.shape[1], 1, joints, dims, generator=generator, device=device)
-        noise = config.bone_noise * noise[rows, :, 0]  # (B, M, V, C)
-        keypoints = add_bone_noise(Sample(keypoints, scores), noise, skeleton)
+        changes = torch.randn(drawn, *keypoints.shape[1:2], 1, joints, dims, generator=generator, device=device)[rows]
+        changes = changes * (config.bone_noise * _bone_lengths(keypoints, scores, skeleton))[..., None]
+        # A joint moves with all bones between it and the root.
+        keypoints = keypoints + _chains(skeleton, device) @ changes * (scores > 0)[..., None]
     if config.joint_dropout:
         kept = uniform(1, 1, joints) >= config.joint_dropout
         scores = scores * kept
         keypoints = keypoints * kept[..., None]
     return keypoints, scores
+
+
+def _bone_lengths(keypoints: Tensor, scores: Tensor, skeleton: Skeleton) -> Tensor:
+    """Return the mean length of each joint's bone to its parent in the frames that have both, (B, M, 1, V), or 0."""
+    parents = constant(tuple(skeleton.parents.tolist()), torch.int64, keypoints.device)
+    both = (scores > 0) & (scores[..., parents] > 0)
+    lengths = torch.linalg.vector_norm(keypoints - keypoints[..., parents, :], dim=-1) * both
+    return lengths.sum(2, keepdim=True) / both.sum(2, keepdim=True).clamp(min=1)
+
+
+@lru_cache(maxsize=16)
+def _chains(skeleton: Skeleton, device: torch.device) -> Tensor:
+    """Return `Skeleton.chains` on a device, (V, V), the same tensor each time: it must not be changed in place."""
+    with torch.inference_mode(False):
+        return torch.tensor(skeleton.chains, device=device)
 
 
 def rotation_matrices(angles: Tensor, dims: int) -> Tensor:

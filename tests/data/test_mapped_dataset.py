@@ -81,7 +81,6 @@ def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
         {"persons": 4, "scale": "axes", "centre": "first_frame"},
         {"scale": "none"},
         {"short_clips": "pad", "augment": AUGMENT | {"tempo": 0.5}},
-        {"persons": 2, "augment": AUGMENT | {"bone_mix": 1.0}},
     ],
 )
 def test_batches_are_those_of_a_set_in_memory(

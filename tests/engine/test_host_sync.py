@@ -58,7 +58,7 @@ def uncounted(function: Callable[..., None]) -> Callable[..., None]:
 
 
 MOVED = {"flip": 0.5, "rotation": [30, 30, 30], "scale": 0.1, "shear": 0.1}
-ALL = MOVED | {"noise": 0.01, "bone_noise": 0.1, "bone_mix": 1.0, "joint_dropout": 0.1}
+ALL = MOVED | {"noise": 0.01, "bone_noise": 0.1, "joint_dropout": 0.1}
 
 
 @pytest.mark.parametrize(
