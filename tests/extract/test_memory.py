@@ -25,9 +25,10 @@ def peaks(tmp_path):
     return measured
 
 
-def assert_flat(few: dict[str, int], many: dict[str, int]):
+def assert_flat(few: dict[str, int], many: dict[str, int], waiting: int = 0):
+    """Allow a tenth, and what may wait for the estimator in one run and not in the other, in KiB."""
     for who in few:
-        assert many[who] < 1.1 * few[who], who
+        assert many[who] < 1.1 * few[who] + waiting, who
 
 
 @pytest.mark.slow
@@ -45,4 +46,5 @@ def test_a_long_video_is_not_held_in_memory(film, tmp_path, make_video, peaks):
     pictures = [np.ascontiguousarray(picture.repeat(4, 0).repeat(4, 1)) for picture in film[:20]]
     make_video(tmp_path / "short/0.mp4", pictures * 2)
     make_video(tmp_path / "long/0.mp4", pictures * 10)
-    assert_flat(peaks(tmp_path / "short"), peaks(tmp_path / "long"))
+    waiting = 32 * pictures[0].nbytes // 1024  # of a short video fewer may have waited, as decoder and estimator race
+    assert_flat(peaks(tmp_path / "short"), peaks(tmp_path / "long"), waiting)
