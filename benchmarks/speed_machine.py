@@ -13,6 +13,7 @@ import torch
 import pcan_pose
 from benchmarks.measure import device_name
 from benchmarks.speed_timing import Task, take_turns
+from pcan_pose.engine.network import PRECISIONS
 from pcan_pose.models.precision import computes_bfloat16
 
 
@@ -74,8 +75,11 @@ def limits(options: Options, threads: int) -> Limits:
     size = 256 if options.quick else 8192 if device.type == "cuda" else 2048
     source = torch.ones((1 << 20) if options.quick else (1 << 26), device=device)
     target = torch.empty_like(source)
-    dtypes = {"fp32": torch.float32, **({"bf16": torch.bfloat16} if measures_bfloat16(options) else {})}
-    factors = {name: torch.randn(size, size, device=device).to(dtype) for name, dtype in dtypes.items()}
+    factors = {
+        name: torch.randn(size, size, device=device).to(dtype)
+        for name, dtype in PRECISIONS.items()
+        if name != "bf16" or measures_bfloat16(options)
+    }
     tasks = [Task((name,), lambda factor=factor: factor @ factor, threads) for name, factor in factors.items()]  # type: ignore[misc]
     tasks.append(Task(("copy",), lambda: target.copy_(source), threads))
     timings = take_turns(tasks, rounds=options.rounds, min_seconds=options.turn)

@@ -5,7 +5,8 @@ import pytest
 
 from benchmarks.ma52_size import main
 
-TINY = ("data.frames=8", "encoder={type: pose, widths: [8, 8, 8], depths: [1, 1, 1]}", "train.batch_size=8")
+# Not so tiny that all operations cost the same.
+TINY = ("data.frames=32", "encoder={type: pose, widths: [64, 64, 64], depths: [1, 1, 1]}", "train.batch_size=8")
 
 
 def test_a_tiny_run_is_timed_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,6 +26,6 @@ def test_a_tiny_run_is_timed_and_counted(tmp_path: Path, capsys: pytest.CaptureF
     assert report["share_of_bound"] == pytest.approx(report["bound_seconds"] / report["seconds"])
     assert report["steps_share_of_bound"] == pytest.approx(report["bound_seconds"] / (2 * report["epoch_seconds"]))
     assert list(own.iterdir()) == [] and (tmp_path / "ma52_size").is_dir()
-    shares = list(report["profile"].values())  # of the longest operations, longest first; a tiny net's are much alike
-    assert shares == sorted(shares, reverse=True) and shares[-1] > 0 and sum(shares) <= 1
+    shares = list(report["profile"].values())  # of the longest operations, longest first
+    assert shares == sorted(shares, reverse=True) and shares[-1] > 0 and 0.3 < sum(shares) <= 1
     assert f"| whole run | {report['seconds']:.1f} s |" in capsys.readouterr().out
