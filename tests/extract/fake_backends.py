@@ -26,6 +26,7 @@ class FakeBackend:
     estimator: str = "fake 1"
     settings: Mapping[str, str] = field(default_factory=dict)
     seconds_per_frame: float = 0.0
+    seconds_per_video: float = 0.0
     crash_width: int | None = None
     raise_width: int | None = None
     broken: bool = False
@@ -50,6 +51,7 @@ class FakeBackend:
             os.kill(os.getpid(), signal.SIGKILL)
         if info.width == self.raise_width:
             raise ValueError("a surprise")
+        time.sleep(self.seconds_per_video)
         joints = np.arange(skeleton(self.layout).num_joints, dtype=np.float32)
         keypoints, scores = [], []
         for frame in frames:
