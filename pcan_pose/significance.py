@@ -16,7 +16,7 @@ from scipy import sparse
 from scipy.stats import binomtest
 
 from pcan_pose.errors import ScoreError
-from pcan_pose.metrics import TOP_K, label_ranks
+from pcan_pose.level_metrics import TOP_K, label_ranks
 from pcan_pose.scores import ScoreSet
 from pcan_pose.taxonomy import Taxonomy
 
@@ -218,7 +218,7 @@ def _sums(system: Outcomes) -> sparse.csr_array:
 
 
 def _metrics(sums: FloatArray, taxonomy: Taxonomy) -> FloatArray:
-    """(R, Q) float64 from the sums (R, F), by the conventions of `pcan_pose.metrics`."""
+    """(R, Q) float64 from the sums (R, F), by the conventions of `pcan_pose.level_metrics`."""
     numbers, start = [], 0
     for width in (taxonomy.num_body_parts, taxonomy.num_actions):
         hits, support, predicted = (sums[:, start + i * width : start + (i + 1) * width] for i in range(3))  # (R, K)

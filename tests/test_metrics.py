@@ -8,7 +8,8 @@ import pytest
 from sklearn import metrics as sk
 
 from pcan_pose.errors import ScoreError
-from pcan_pose.metrics import evaluate, evaluate_rankings, label_ranks
+from pcan_pose.level_metrics import label_ranks
+from pcan_pose.metrics import evaluate, evaluate_rankings
 from pcan_pose.taxonomy import MA52, Taxonomy
 
 SMALL = Taxonomy("small", ("nod", "shake", "rub", "tap"), ("head", "hand"), (0, 0, 1, 1))

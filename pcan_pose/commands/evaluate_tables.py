@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pcan_pose.fusion_settings import FusionSettings
-    from pcan_pose.metrics import LevelMetrics, Metrics
+    from pcan_pose.level_metrics import LevelMetrics
+    from pcan_pose.metrics import Metrics
     from pcan_pose.scores import ScoreSet
     from pcan_pose.significance import Comparison
     from pcan_pose.taxonomy import Taxonomy

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pcan_pose.data.simulate_curves import Floats
 from pcan_pose.data.simulate_geometry import cross, dot, place, rotation, two_bones, unit
-from pcan_pose.data.simulate_motions import BODY, FRAMES
+from pcan_pose.data.simulate_motion import BODY, FRAMES
 from pcan_pose.skeleton import skeleton
 
 LAYOUT = skeleton("openpose28")

@@ -1,93 +1,9 @@
 """The motions behind simulated MA-52 clips: one or more variants for each of the 52 actions, as plain numbers.
 
-All positions are (outward, up, forward) in metres for a person of size 1, so that one row serves either side of the
-body; angles are degrees. A positive pitch leans forward or down; a positive roll or yaw goes to the active side.
-The table compiles to arrays (K variants x values), so that clips of different actions move in the same array operation.
-
-Shapes: K variants.
+Units and signs are those of `pcan_pose.data.simulate_motion`.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cache
-
-import numpy as np
-from numpy.typing import NDArray
-
-from pcan_pose.taxonomy import MA52
-
-Vector = tuple[float, float, float]
-
-ANGLES = ("trunk_pitch", "trunk_roll", "trunk_yaw", "head_pitch", "head_roll", "head_yaw")
-SHIFTS = ("pelvis_x", "pelvis_y", "pelvis_z", "shrug")
-LEG = ("foot_x", "foot_y", "foot_z", "knee_out")
-BODY = SHIFTS + ANGLES
-LATERAL = ("pelvis_x", "trunk_roll", "trunk_yaw", "head_roll", "head_yaw")
-FRAMES = ("rest", "world", "trunk", "head", "thigh", "other_thigh", "foot", "other_forearm")
-
-UP_TO_FACE: Vector = (-0.35, 0.75, -0.55)
-ELBOW_DOWN: Vector = (0.5, -1.0, -0.2)
-ELBOW_OUT: Vector = (1.0, -0.3, 0.1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reach:
-    """Where one hand goes: a contact point in the frame of a body segment, and what the hand does there.
-
-    Attributes:
-        frame: One of ``FRAMES``; ``rest`` offsets the hand from where it rests.
-        at: The contact point in that frame.
-        point: The direction from the wrist to the fingertips in that frame; need not have length 1.
-        grip: The share of the hand, seen from the wrist, that touches: 0 wrist, 0.5 palm, 1 fingertips.
-        elbow: The direction in the trunk's frame to which the elbow gives way.
-        curl: How far the fingers bend, 0 to 1; ``index`` is the index finger's own value, where it differs.
-        osc: The amplitude of the repeated movement about the contact point.
-        circle: Its amplitude a quarter of a period later.
-        curl_osc: The amplitude of the fingers' repeated bending, 0 to 1.
-    """
-
-    frame: str
-    at: Vector
-    point: Vector = UP_TO_FACE
-    grip: float = 1.0
-    elbow: Vector = ELBOW_DOWN
-    curl: float = 0.25
-    index: float | None = None
-    osc: Vector = (0.0, 0.0, 0.0)
-    circle: Vector = (0.0, 0.0, 0.0)
-    curl_osc: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Motion:
-    """One way to carry out an action.
-
-    Attributes:
-        action: The action's name in ``MA52``.
-        hold: Offsets that are taken up and held, by channel: ``BODY``, ``LEG`` for the active leg, and ``LEG`` with the
-            prefix ``other_`` for the other one.
-        osc: Amplitudes of the repeated movement, by channel.
-        freq: The range of its frequency in Hz.
-        arm: What the active hand does; None leaves it at rest.
-        other: What the other hand does.
-        both: The probability that the other arm or leg does the same as the active one.
-        already: The probability that the clip starts with the movement under way.
-        stays: The probability that the person does not return before the clip ends.
-        leave: Whether the action is the way back: it starts in the pose described here and ends at rest.
-    """
-
-    action: str
-    hold: Mapping[str, float] = field(default_factory=dict)
-    osc: Mapping[str, float] = field(default_factory=dict)
-    freq: tuple[float, float] = (1.0, 2.0)
-    arm: Reach | None = None
-    other: Reach | None = None
-    both: float = 0.0
-    already: float = 0.1
-    stays: float = 0.4
-    leave: bool = False
+from pcan_pose.data.simulate_motion import ELBOW_OUT, Motion, Reach, Vector
 
 
 def _lap(z: float, y: float = 0.09, *, osc: Vector = (0.0, 0.0, 0.0), curl_osc: float = 0.0) -> Reach:
@@ -104,7 +20,7 @@ _KNEAD = Reach(frame="rest", at=(0.0, 0.01, 0.01), grip=0.5, point=(-0.3, 0.1, 0
 _FORWARD = Reach(frame="trunk", at=(0.20, 0.30, 0.52), point=(0.05, 0.1, 1.0), grip=0.2, curl=0.1)
 _TALK = Reach(frame="trunk", at=(0.14, 0.24, 0.33), point=(0.0, 0.4, 0.9), grip=0.3, curl=0.2,
               osc=(0.04, 0.06, 0.03), circle=(0.03, 0.0, 0.03), curl_osc=0.1)  # fmt: skip
-_THIGH = Reach(frame="thigh", at=(0.0, 0.075, 0.27), point=(-0.25, -0.1, 0.95), grip=0.5, curl=0.2)
+THIGH = Reach(frame="thigh", at=(0.0, 0.075, 0.27), point=(-0.25, -0.1, 0.95), grip=0.5, curl=0.2)
 
 # fmt: off
 MOTIONS: tuple[Motion, ...] = (
@@ -257,13 +173,13 @@ MOTIONS: tuple[Motion, ...] = (
                      osc=(0.0, 0.006, 0.004))),
     # leg and hand
     Motion(action="patting legs", freq=(1.6, 3.5), both=0.4, already=0.3, stays=0.7, arm=Reach(
-        frame="thigh", at=(0.0, 0.105, 0.27), point=_THIGH.point, grip=0.5, curl=0.15, osc=(0.0, 0.032, 0.0))),
+        frame="thigh", at=(0.0, 0.105, 0.27), point=THIGH.point, grip=0.5, curl=0.15, osc=(0.0, 0.032, 0.0))),
     Motion(action="touching legs", freq=(0.4, 1.0), both=0.5, already=0.15, stays=0.8, arm=Reach(
-        frame="thigh", at=(0.0, 0.075, 0.31), point=_THIGH.point, grip=0.5, osc=(0.0, 0.0, 0.02))),
+        frame="thigh", at=(0.0, 0.075, 0.31), point=THIGH.point, grip=0.5, osc=(0.0, 0.0, 0.02))),
     Motion(action="touching legs", freq=(0.4, 1.0), already=0.15, stays=0.8, arm=Reach(
         frame="other_thigh", at=(0.01, 0.075, 0.30), point=(-0.8, -0.1, 0.6), grip=0.6, osc=(0.0, 0.0, 0.02))),
     Motion(action="scratching legs", freq=(2.0, 4.2), both=0.15, already=0.25, stays=0.6, arm=Reach(
-        frame="thigh", at=(0.0, 0.085, 0.30), point=_THIGH.point, grip=0.9, curl=0.45,
+        frame="thigh", at=(0.0, 0.085, 0.30), point=THIGH.point, grip=0.9, curl=0.45,
         osc=(0.0, 0.004, 0.026), curl_osc=0.12)),
     Motion(action="scratching legs", freq=(2.0, 4.2), already=0.25, stays=0.6, arm=Reach(
         frame="other_thigh", at=(0.01, 0.085, 0.28), point=(-0.7, -0.1, 0.7), grip=0.9, curl=0.45,
@@ -279,7 +195,7 @@ MOTIONS: tuple[Motion, ...] = (
 
 # fmt: off
 RESTS: tuple[Reach, ...] = (
-    _THIGH,
+    THIGH,
     Reach(frame="thigh", at=(0.01, 0.07, 0.40), point=(-0.1, -0.45, 0.85), grip=0.5, curl=0.35),
     Reach(frame="world", at=(0.01, 0.085, 0.25), point=(-0.6, -0.15, 0.75), grip=0.6, curl=0.45),
     Reach(frame="world", at=(0.015, -0.06, 0.34), point=(-0.35, -0.8, 0.4), grip=0.5, curl=0.4),
@@ -288,69 +204,3 @@ RESTS: tuple[Reach, ...] = (
 )
 # fmt: on
 """Where idle hands lie: on the thighs, on the knees, folded in the lap, low between the knees, beside the seat."""
-
-
-@dataclass(frozen=True)
-class MotionArrays:
-    """The motion table as arrays, one row for each of K variants; angles in radians.
-
-    Attributes:
-        action: (K,) int64 action ids.
-        hold, osc: (K, 10 + 2 * 4) float32: ``BODY``, then ``LEG`` of the active leg, then of the other one.
-        freq: (K, 2) float32 in Hz.
-        chance: (K, 3) float32: ``both``, ``already``, ``stays``.
-        leave: (K,) bool.
-        reach: (K, 2, 19) float32 for the active and the other arm, as ``reach_row`` lays it out.
-        frame: (K, 2) int64 indices into ``FRAMES``; -1 leaves the arm at rest.
-        variants: (52, most) int64 rows of each action, repeated to fill, and ``counts`` (52,) how many there are.
-    """
-
-    action: NDArray[np.int64]
-    hold: NDArray[np.float32]
-    osc: NDArray[np.float32]
-    freq: NDArray[np.float32]
-    chance: NDArray[np.float32]
-    leave: NDArray[np.bool_]
-    reach: NDArray[np.float32]
-    frame: NDArray[np.int64]
-    variants: NDArray[np.int64]
-    counts: NDArray[np.int64]
-
-
-def reach_row(reach: Reach) -> list[float]:
-    """Return 19 numbers: at, point, elbow, osc and circle (3 each), grip 15, curl 16, index finger 17, curl_osc 18."""
-    index = reach.curl if reach.index is None else reach.index
-    scalars = (reach.grip, reach.curl, index, reach.curl_osc)
-    return [*reach.at, *reach.point, *reach.elbow, *reach.osc, *reach.circle, *scalars]
-
-
-@cache
-def motion_arrays() -> MotionArrays:
-    """Return the table of motions as arrays, compiled once."""
-    channels = (*BODY, *LEG, *(f"other_{name}" for name in LEG))
-    unit = np.array([np.pi / 180 if name in ANGLES else 1.0 for name in channels])
-
-    def rows(values: list[Mapping[str, float]]) -> NDArray[np.float32]:
-        table = np.array([[row.get(name, 0.0) for name in channels] for row in values])
-        return (table * unit).astype(np.float32)
-
-    action = np.array([MA52.actions.index(motion.action) for motion in MOTIONS], dtype=np.int64)
-    arms = [(motion.arm, motion.other) for motion in MOTIONS]
-    # The reach of an idle arm is never read, but it has to be a row of numbers.
-    reach = np.array([[reach_row(arm or _THIGH) for arm in pair] for pair in arms], dtype=np.float32)
-    frame = np.array([[FRAMES.index(arm.frame) if arm else -1 for arm in pair] for pair in arms], dtype=np.int64)
-    counts = np.bincount(action, minlength=MA52.num_actions)
-    most = int(counts.max())
-    variants = np.array([np.resize(np.flatnonzero(action == k), most) for k in range(MA52.num_actions)], dtype=np.int64)
-    return MotionArrays(
-        action=action,
-        hold=rows([motion.hold for motion in MOTIONS]),
-        osc=rows([motion.osc for motion in MOTIONS]),
-        freq=np.array([motion.freq for motion in MOTIONS], dtype=np.float32),
-        chance=np.array([(motion.both, motion.already, motion.stays) for motion in MOTIONS], dtype=np.float32),
-        leave=np.array([motion.leave for motion in MOTIONS]),
-        reach=reach,
-        frame=frame,
-        variants=variants,
-        counts=counts.astype(np.int64),
-    )

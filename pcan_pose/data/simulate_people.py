@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from pcan_pose.data.simulate_body import ANKLE_HEIGHT, FLOOR, Build, Hands, pose
 from pcan_pose.data.simulate_curves import Draws, Floats, smooth
-from pcan_pose.data.simulate_motions import BODY, FRAMES, LATERAL, LEG, RESTS, SHIFTS, motion_arrays, reach_row
+from pcan_pose.data.simulate_motion import BODY, FRAMES, LATERAL, LEG, SHIFTS
+from pcan_pose.data.simulate_motion_arrays import motion_arrays, reach_row
+from pcan_pose.data.simulate_motions import RESTS
 
 SHORTEST, LONGEST = 1.5, 2.5
 

@@ -1,4 +1,4 @@
-"""The arithmetic that a device is fast in."""
+"""Whether a device computes in bfloat16 itself."""
 
 from functools import cache
 
@@ -22,12 +22,3 @@ def computes_bfloat16(device_type: str) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return any(capabilities.get(unit, False) for unit in _CPU_UNITS)
-
-
-def fast_precision(device_type: str) -> torch.dtype:
-    """Return bfloat16 where a device computes it itself, float32 elsewhere.
-
-    Args:
-        device_type: cpu or cuda.
-    """
-    return torch.bfloat16 if computes_bfloat16(device_type) else torch.float32

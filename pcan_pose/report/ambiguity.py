@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pcan_pose.metrics import FloatArray, IntArray
+from pcan_pose.level_metrics import FloatArray, IntArray
 from pcan_pose.taxonomy import Taxonomy
 
 BoolArray = npt.NDArray[np.bool_]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pcan_pose.metrics import ClassTable, IntArray
+from pcan_pose.level_metrics import ClassTable, IntArray
 from pcan_pose.report.drawing import COLOURS, INK, mark_groups, new_figure, open_frame, save
 
 _BETTER, _WORSE, _EQUAL = COLOURS[0], COLOURS[5], "#8A8A8A"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pcan_pose.atomic import atomic_write
-from pcan_pose.metrics import IntArray
+from pcan_pose.level_metrics import IntArray
 from pcan_pose.taxonomy import MA52, Taxonomy
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from pcan_pose.metrics import FloatArray
+from pcan_pose.level_metrics import FloatArray
 from pcan_pose.report.ambiguity import MISSED, Ambiguity, BoolArray
 from pcan_pose.report.drawing import INK, group_colour, new_figure, save, shorten
 from pcan_pose.report.prototypes import unit_rows

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pcan_pose.metrics import ClassTable, IntArray, Metrics
+from pcan_pose.level_metrics import ClassTable, IntArray
+from pcan_pose.metrics import Metrics
 from pcan_pose.report.drawing import (
     ABSENT,
     COLOURS,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from pcan_pose.metrics import FloatArray, IntArray
+from pcan_pose.level_metrics import FloatArray, IntArray
 from pcan_pose.report.ambiguity import BoolArray
 from pcan_pose.report.drawing import ABSENT, FEW_CLASSES, INK, mark_groups, new_figure, save
 

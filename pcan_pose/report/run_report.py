@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from pcan_pose.errors import DataError
-from pcan_pose.metrics import FloatArray, Metrics, evaluate
+from pcan_pose.level_metrics import FloatArray
+from pcan_pose.metrics import Metrics, evaluate
 from pcan_pose.report.ambiguity import BoolArray, find_ambiguous
 from pcan_pose.report.comparison import plot_f1_change
 from pcan_pose.report.drawing import action_names, name_note

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcan_pose.metrics import FloatArray, Metrics
+from pcan_pose.level_metrics import FloatArray
+from pcan_pose.metrics import Metrics
 from pcan_pose.report.ambiguity import MISSED, Ambiguity, confused_pairs
 from pcan_pose.report.comparison import f1_change
 from pcan_pose.report.drawing import name_note

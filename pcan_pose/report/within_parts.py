@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pcan_pose.metrics import IntArray
+from pcan_pose.level_metrics import IntArray
 from pcan_pose.report.drawing import ABSENT, INK, new_figure, save, shorten
 from pcan_pose.taxonomy import Taxonomy
 

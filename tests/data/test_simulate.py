@@ -14,7 +14,9 @@ from pcan_pose.data.simulate import (
     simulate,
     simulate_chunks,
 )
-from pcan_pose.data.simulate_motions import BODY, FRAMES, LEG, MOTIONS, motion_arrays
+from pcan_pose.data.simulate_motion import BODY, FRAMES, LEG
+from pcan_pose.data.simulate_motion_arrays import motion_arrays
+from pcan_pose.data.simulate_motions import MOTIONS
 from pcan_pose.errors import ConfigError
 from pcan_pose.keypoints import KeypointSet
 from pcan_pose.skeleton import skeleton

@@ -41,8 +41,8 @@ def test_many_videos_need_no_more_than_one(film, tmp_path, make_video, peaks):
 
 @pytest.mark.slow
 def test_a_long_video_is_not_held_in_memory(film, tmp_path, make_video, peaks):
-    # 1.2 MB a picture: at most 32 wait for the estimator, 160 more would need 190 MB. The estimator starts late, so that
-    # in both runs as many wait as may, however fast this machine decodes.
+    # 1.2 MB a picture: at most 32 wait for the estimator, 160 more would need 190 MB. The estimator starts late, so
+    # that in both runs as many wait as may, however fast this machine decodes.
     pictures = [np.ascontiguousarray(picture.repeat(4, 0).repeat(4, 1)) for picture in film[:20]]
     make_video(tmp_path / "short/0.mp4", pictures * 2)
     make_video(tmp_path / "long/0.mp4", pictures * 10)

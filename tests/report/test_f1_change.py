@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from pcan_pose.metrics import class_table
+from pcan_pose.level_metrics import class_table
 from pcan_pose.report.comparison import f1_change, plot_f1_change
 
 RUN = class_table(np.array([[4, 0, 0, 0], [0, 1, 1, 0], [0, 0, 2, 0], [0, 0, 0, 0]]))
