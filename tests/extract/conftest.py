@@ -10,6 +10,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
+from extractions import run
 
 Pictures = npt.NDArray[np.uint8]
 
@@ -78,3 +79,12 @@ def one_clip(film: Pictures, tmp_path: Path) -> Path:
 def make_video() -> Callable[..., Path]:
     """Return the function that writes a video."""
     return write_video
+
+
+@pytest.fixture(scope="session")
+def undisturbed(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the set that every disturbed run must arrive at."""
+    out = tmp_path_factory.mktemp("undisturbed") / "set"
+    summary = run(videos, out)
+    assert summary.failures == ()
+    return out

@@ -3,9 +3,9 @@
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from extractions import parts
 from fake_backends import FakeBackend
 from processes import command, start
 
@@ -20,17 +20,6 @@ mount -t tmpfs -o size={_ROOM} none "$1"; disk="$1"; kept="$2"; shift 2
 "$@"; code=$?
 cp -a "$disk/set" "$kept"; exit $code
 """
-
-
-@pytest.fixture
-def undisturbed(videos, tmp_path) -> dict[str, bytes]:
-    out = tmp_path / "undisturbed"
-    extract([videos], out, backend=FakeBackend(), workers=1, clips_per_shard=3)
-    return parts(out)
-
-
-def parts(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.glob("part-*"))}
 
 
 def namespaces() -> bool:
@@ -79,7 +68,7 @@ def test_disk_that_is_full(undisturbed, videos, tmp_path):
     # More room: the folder goes on where it stopped.
     out = shutil.copytree(kept, tmp_path / "set")
     assert extract([videos], out, backend=FakeBackend(), workers=1, clips_per_shard=3).extracted == 7 - finished
-    assert parts(out) == undisturbed
+    assert parts(out) == parts(undisturbed)
     assert len(read_set(out)) == 7
 
 
@@ -87,7 +76,7 @@ def test_file_size_that_is_limited(undisturbed, videos, tmp_path):
     resource = pytest.importorskip("resource", reason="this system limits no file's size")
     out = tmp_path / "set"
     run = command(tmp_path, "{}", videos, "--out", out, "--workers", 1, "--clips-per-shard", 3)
-    largest = max(map(len, undisturbed.values()))
+    largest = max(map(len, parts(undisturbed).values()))
     # Every clip fits, and the shards do not.
     process = start(run, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest - 1, largest - 1)))
     _, told = process.communicate(timeout=60)
@@ -96,7 +85,7 @@ def test_file_size_that_is_limited(undisturbed, videos, tmp_path):
     assert not list(out.rglob(".*.tmp.*"))
     assert len(list(out.glob(".staging/*.parquet"))) >= 1
     extract([videos], out, backend=FakeBackend(), workers=1, clips_per_shard=3)
-    assert parts(out) == undisturbed
+    assert parts(out) == parts(undisturbed)
 
 
 @pytest.mark.parametrize("error", [ValueError("no number"), FileNotFoundError(2, "No such file or directory")])

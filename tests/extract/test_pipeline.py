@@ -1,38 +1,17 @@
+"""What a run makes of its videos, and what it says of those that it can make nothing of."""
+
 import json
 import shutil
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
+from extractions import IDS, parts, run
 from fake_backends import FakeBackend
 
 from pcan_extract.pipeline import extract
-from pcan_extract.staging import Staging
-from pcan_pose.errors import ConfigError, DataError, ExtractionError, SkeletonError
+from pcan_pose.errors import ConfigError, ExtractionError
 from pcan_pose.keypoints import read_header, read_set
 from pcan_pose.skeleton import SKELETONS
-
-IDS = ["first/0000", "first/0001", "first/0002", "first/0003", "second/0004", "second/0005", "second/0006"]
-
-
-def parts(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.glob("part-*"))}
-
-
-def run(videos, out, *, backend=None, **options):
-    return extract(
-        [videos], out, **{"backend": backend or FakeBackend(), "workers": 1, "clips_per_shard": 3, **options}
-    )
-
-
-@pytest.fixture(scope="module")
-def undisturbed(videos, tmp_path_factory) -> Path:
-    """Return the set that every disturbed run must arrive at."""
-    out = tmp_path_factory.mktemp("undisturbed") / "set"
-    summary = run(videos, out)
-    assert summary.failures == ()
-    return out
 
 
 def test_set_holds_every_clip(undisturbed, videos):
@@ -82,14 +61,6 @@ def test_two_workers_write_the_same_bytes(undisturbed, videos, tmp_path):
     assert parts(tmp_path / "set") == parts(undisturbed)
 
 
-def test_second_run_changes_nothing(undisturbed, videos, tmp_path):
-    shutil.copytree(undisturbed, tmp_path / "set")
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "set").glob("part-*")}
-    run(videos, tmp_path / "set")
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "set").glob("part-*")} == before
-    assert parts(tmp_path / "set") == parts(undisturbed)
-
-
 def test_nobody_found_keeps_the_frames(one_clip, tmp_path):
     for name, backend in (("none", FakeBackend(persons=0)), ("zero", FakeBackend(score=0.0))):
         summary = extract([one_clip], tmp_path / name, backend=backend, workers=1)
@@ -131,29 +102,6 @@ def test_bad_files_are_named_and_the_others_kept(undisturbed, videos, tmp_path):
     assert parts(out) == parts(undisturbed)
 
 
-def test_changed_file_is_extracted_anew(undisturbed, videos, tmp_path):
-    folder = shutil.copytree(videos, tmp_path / "videos")
-    shutil.copy(folder / "first/0003.mp4", folder / "first/0002.mp4")
-    run(folder, tmp_path / "set")
-    assert read_set(tmp_path / "set").frames.tolist() == [4, 5, 7, 7, 8, 9, 10]
-    shutil.copy(videos / "first/0002.mp4", folder / "first/0002.mp4")
-    summary = run(folder, tmp_path / "set")
-    assert "1 files have changed since they were planned: extracted anew." in summary.notices
-    assert parts(tmp_path / "set") == parts(undisturbed)
-
-
-def test_new_videos_are_appended(undisturbed, videos, tmp_path):
-    # "first" holds one clip more than a shard: the second shard is begun, then filled.
-    folder = tmp_path / "videos"
-    shutil.copytree(videos / "first", folder / "first")
-    out = tmp_path / "set"
-    run(folder, out)
-    assert read_set(out).clip_ids == IDS[:4]
-    shutil.copytree(videos / "second", folder / "second")
-    assert run(folder, out).extracted == 3
-    assert parts(out) == parts(undisturbed)
-
-
 def test_process_that_dies_costs_one_clip(film, videos, tmp_path, make_video):
     folder = shutil.copytree(videos, tmp_path / "videos")
     make_video(folder / "first/0002a.mp4", film[:4, :, :100])
@@ -186,152 +134,6 @@ def test_backend_that_does_not_load_ends_the_run(videos, undisturbed, tmp_path):
         run(videos, tmp_path / "set", backend=FakeBackend(broken=True), workers=2)
     run(videos, tmp_path / "set")
     assert parts(tmp_path / "set") == parts(undisturbed)
-
-
-def test_leftovers_of_a_killed_run_are_removed(videos, tmp_path):
-    out = tmp_path / "set"
-    run(videos / "first", out)
-    staging = out / ".staging"
-    staging.mkdir()
-    (staging / "unknown.parquet").write_bytes(b"half")
-    (staging / ".half.1.tmp.parquet").write_bytes(b"half")
-    (out / ".part-00000.1.tmp.parquet").write_bytes(b"half")
-    run(videos / "first", out)
-    assert not list(out.glob(".*"))
-
-
-@dataclass
-class HalfWritingBackend(FakeBackend):
-    """Leaves what a worker leaves that dies while it stores its clip, and what another job has under way."""
-
-    staging: Staging | None = None
-
-    def estimate(self, frames, info):
-        for name in (self.staging.staged(IDS[1]).stem, "another"):
-            self.staging.staged(IDS[0]).with_name(f".{name}.1.tmp.parquet").write_bytes(b"half")
-        return super().estimate(frames, info)
-
-
-def test_half_written_clips_of_workers_that_died_are_removed(undisturbed, videos, tmp_path):
-    out = tmp_path / "set"
-    run(videos, out, backend=HalfWritingBackend(staging=Staging(out, read_header(undisturbed))))
-    assert [path.name for path in out.rglob(".*.tmp.*")] == [".another.1.tmp.parquet"]
-    assert parts(out) == parts(undisturbed)
-
-
-def test_damaged_staged_clip_is_extracted_again(undisturbed, videos, tmp_path):
-    out = tmp_path / "set"
-    run(videos, out)
-    staged = Staging(out, read_header(out)).staged(IDS[1])
-    staged.parent.mkdir()
-    staged.write_bytes(b"damaged")
-    (out / "part-00000.parquet").unlink()
-    assert run(videos, out).extracted == 3
-    assert parts(out) == parts(undisturbed)
-
-
-def test_damaged_shard_is_an_error_that_says_what_to_do(undisturbed, videos, tmp_path):
-    out = shutil.copytree(undisturbed, tmp_path / "set")
-    shard = out / "part-00001.parquet"
-    content = shard.read_bytes()
-    shard.write_bytes(content[: len(content) // 2])
-    with pytest.raises(DataError) as caught:
-        run(videos, out)
-    assert str(caught.value).startswith(f"{shard}: not a readable Parquet file (")
-    assert str(caught.value).endswith("The same command then extracts its clips anew.")
-    shard.unlink()
-    assert run(videos, out).extracted == 3
-    assert parts(out) == parts(undisturbed)
-
-
-def test_other_settings_are_refused(undisturbed, videos, tmp_path):
-    out = shutil.copytree(undisturbed, tmp_path / "set")
-    with pytest.raises(ConfigError) as caught:
-        run(videos, out, layout="coco17", clips_per_shard=4)
-    advice = "use the same, or extract into a new folder."
-    assert caught.value.faults == (
-        f"layout is 'coco17', but this extraction was begun with 'openpose28'; {advice}",
-        f"clips_per_shard is '4', but this extraction was begun with '3'; {advice}",
-    )
-    labels = tmp_path / "train.txt"
-    labels.write_text("0001.mp4 3\n")
-    with pytest.raises(ConfigError, match="taxonomy is 'ma52 [0-9a-f]{8}', but this extraction was begun with 'none'"):
-        run(videos, out, labels=[str(labels)])
-    assert parts(out) == parts(undisturbed)
-
-
-def test_labels_reach_the_set_and_must_stay(videos, tmp_path):
-    labels = tmp_path / "train_list.txt"
-    labels.write_text("0001.mp4 3\nsecond/0005.mp4 4\n")
-    run(videos, tmp_path / "set", labels=[str(labels)])
-    found = read_set(tmp_path / "set")
-    assert found.header.taxonomy is not None and found.header.taxonomy.name == "ma52"
-    assert found.labels.tolist() == [-1, 3, -1, -1, -1, 4, -1]
-    assert found.in_split("train").tolist() == [1, 5]
-    labels.write_text("0001.mp4 5\nsecond/0005.mp4 4\n")
-    with pytest.raises(ConfigError, match=r"^label, split or subject of 1 clips \(first/0001\) differ from those"):
-        run(videos, tmp_path / "set", labels=[str(labels)])
-
-
-def test_one_clip_id_for_two_files(videos, tmp_path):
-    run(videos / "first", tmp_path / "set")
-    other = tmp_path / "other"
-    other.mkdir()
-    shutil.copy(videos / "second/0004.mp4", other / "0001.mp4")
-    with pytest.raises(DataError) as caught:
-        run(other, tmp_path / "set")
-    assert str(caught.value).startswith(
-        f"clip id '0001' stands for {videos}/first/0001.mp4 in this extraction, now for {other}/0001.mp4; "
-    )
-
-
-def test_moved_videos_go_on(undisturbed, videos, tmp_path):
-    folder = shutil.copytree(videos, tmp_path / "before")
-    (folder / "first/0002.mp4").write_bytes(b"")
-    run(folder, tmp_path / "set")
-    shutil.copy(videos / "first/0002.mp4", folder.rename(tmp_path / "after") / "first/0002.mp4")
-    assert run(tmp_path / "after", tmp_path / "set").extracted == 1
-    assert parts(tmp_path / "set") == parts(undisturbed)
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "text"),
-    [
-        ({"layout": "openpose82"}, SkeletonError, "unknown layout 'openpose82'. Did you mean 'openpose28'?"),
-        ({"layout": "coco_wholebody133"}, SkeletonError, "layout 'mediapipe_holistic' cannot give"),
-        ({"backend": "mediapip"}, ConfigError, "unknown backend 'mediapip'. Did you mean 'mediapipe'?"),
-        ({"workers": 0, "clips_per_shard": 0}, ConfigError, "workers must be at least 1, got 0.\nclips per shard must"),
-        ({"labels": ["none.txt"]}, DataError, "none.txt: label list cannot be read (No such file or directory)."),
-    ],
-)
-def test_wrong_options_leave_nothing_behind(options, error, text, videos, tmp_path):
-    with pytest.raises(error) as caught:
-        run(videos, tmp_path / "set", **options)
-    assert str(caught.value).startswith(text)
-    assert not (tmp_path / "set").exists()
-
-
-def test_folder_that_is_not_ours(videos, tmp_path):
-    out = tmp_path / "set"
-    out.mkdir()
-    (out / "thesis.docx").touch()
-    with pytest.raises(DataError, match=r"holds files but no extract.json, so it is no extraction to go on with"):
-        run(videos, out)
-    with pytest.raises(DataError, match=r"thesis.docx: is a file; name a folder"):
-        run(videos, out / "thesis.docx")
-    (out / "extract.json").write_text("{")
-    with pytest.raises(DataError, match=r"extract.json: not an extraction's plan"):
-        run(videos, out)
-
-
-def test_two_runs_at_once_are_refused(videos, tmp_path):
-    fcntl = pytest.importorskip("fcntl")
-    lock = tmp_path / "set/.staging/lock"
-    lock.parent.mkdir(parents=True)
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(ExtractionError, match="another process extracts into this folder; wait for it"):
-            run(videos, tmp_path / "set")
 
 
 def test_overlays_are_drawn_once(videos, tmp_path):

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from extractions import parts
 from fake_backends import FakeBackend
 from processes import command, running, start, wait_for
 
@@ -48,10 +49,6 @@ def work(number: int) -> tuple[int, str]:
         if number == -2 or len(tries.read_text()) == 1:
             os.kill(os.getpid(), signal.SIGKILL)
     return number, str(Path.cwd())
-
-
-def parts(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.glob("part-*"))}
 
 
 def test_missing_ray_names_the_command(monkeypatch):

@@ -3,19 +3,15 @@
 import json
 import shutil
 import threading
-from pathlib import Path
 
 import pytest
+from extractions import parts
 from fake_backends import FakeBackend
 
 from pcan_extract.pipeline import extract
 from pcan_extract.share import Share
 from pcan_pose.errors import ExtractionError
 from pcan_pose.keypoints import read_set
-
-
-def parts(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.glob("part-*"))}
 
 
 def run(videos, out, **options):

@@ -8,34 +8,18 @@ import time
 from pathlib import Path
 
 import pytest
-from fake_backends import FakeBackend
+from extractions import parts, run
 from processes import command, running, start, wait_for
 
-from pcan_extract.pipeline import extract
 from pcan_pose.keypoints import read_set
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
-
-
-def parts(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.glob("part-*"))}
-
-
-def run(videos, out, **options):
-    return extract([videos], out, **{"backend": FakeBackend(), "workers": 1, "clips_per_shard": 3, **options})
 
 
 def finished(out: Path, clips_per_shard: int = 3) -> int:
     """Return how many clips lie on the disk of a run whose shards are all full."""
     in_shards = clips_per_shard * len(list(out.glob("part-*")))
     return in_shards + len(list(out.glob(".staging/[!.]*.parquet")))
-
-
-@pytest.fixture(scope="module")
-def undisturbed(videos, tmp_path_factory) -> dict[str, bytes]:
-    out = tmp_path_factory.mktemp("undisturbed") / "set"
-    run(videos, out)
-    return parts(out)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +52,7 @@ def test_stopped_run_goes_on(number, clips, code, undisturbed, videos, tmp_path)
         assert (totals["inputs"], totals["failed"]) == (7, 0)
         assert 0 < totals["extracted"] <= kept and totals["extracted"] + totals["waiting"] == 7
     assert run(videos, out).extracted <= 7 - clips
-    assert parts(out) == undisturbed
+    assert parts(out) == parts(undisturbed)
     assert not list(out.glob(".*"))
 
 
