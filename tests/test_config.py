@@ -131,6 +131,9 @@ def test_members_of_a_committee(tmp_path: Path) -> None:
     assert "members of the encoder see bone, which data.streams does not have" in fault
 
 
+BRANCHES = "encoder={type: two-branch, pose: {type: pose}, rgb: {type: efficientnet-lite0}}"
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -147,6 +150,14 @@ def test_members_of_a_committee(tmp_path: Path) -> None:
         (["train.compile=fast"], "train.compile: Input should be True, False or 'reduce-overhead', got 'fast'."),
         (["optim.lr=-1"], "optim.lr: Input should be greater than 0, got -1."),
         (["optim.lr=["], "--set optim.lr=[: not YAML ("),
+        (["encoder.widths=[8, 16, 0]"], "encoder.widths.2: Input should be greater than 0, got 0."),
+        (["encoder.depths=[1, 1, -1]"], "encoder.depths.2: Input should be greater than 0, got -1."),
+        (["data.augment.noise=.inf"], "data.augment.noise: Input should be a finite number, got inf."),
+        (["data.augment.rotation=[.nan, 0, 0]"], "data.augment.rotation.0: Input should be a finite number, got nan."),
+        (["data.rgb.crops=c"], "encoder 'pose' sees no pictures; take data.rgb out"),
+        (["optim.layer_decay=0.5"], "optim.layer_decay is for encoders of pictures, not 'pose': drop it"),
+        ([BRANCHES, "encoder.pose.widthss=[1]"], "unknown key 'encoder.pose.widthss'. Did you mean 'widths'?"),
+        ([BRANCHES, "encoder.rgb.folds=1"], "unknown key 'encoder.rgb.folds'. Did you mean 'fold'?"),
     ],
 )
 def test_values_that_do_not_fit(tmp_path: Path, overrides: list[str], message: str) -> None:
@@ -198,3 +209,5 @@ def test_a_mode_given_on_the_command_line_decides_the_switches_of_a_resolved_fil
     assert head.calibration.weighting == "logits"
     assert not head.calibration.detach_probability
     assert head.calibration.clips == "ambiguous"
+    # In whatever order they are given.
+    assert load_config(file, ["head.calibration.clips=ambiguous", "head.mode=as_published"]).head == head

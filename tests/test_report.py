@@ -91,9 +91,12 @@ def test_f1_bars_say_counts_and_absent_classes(tmp_path: Path, figures: list[Fig
     assert (tmp_path / "f1.pdf").read_bytes().startswith(b"%PDF")
 
 
+TIMES = {"lr": 0.1, "seconds": 3.0}
+
+
 def test_training_curves_by_name_and_split(tmp_path: Path, figures: list[Figure]) -> None:
     rows: list[dict[str, Any]] = [
-        {"epoch": epoch, "step": step, "split": "train", "loss": 1000.0 / 10**epoch, "loss_tree": 2.0, "lr": 0.1}
+        {"epoch": epoch, "step": step, "split": "train", "loss": 1000.0 / 10**epoch, "tree": 2.0} | TIMES
         for epoch in range(5)
         for step in range(2)
     ]
@@ -101,7 +104,7 @@ def test_training_curves_by_name_and_split(tmp_path: Path, figures: list[Figure]
     rows += [{"message": "no epoch"}]
     report.plot_training(tmp_path / "t.png", rows, "run")
     losses, accuracies = figures[0].axes
-    assert [line.get_label() for line in losses.lines] == ["loss (train)", "loss_tree (train)"]
+    assert [line.get_label() for line in losses.lines] == ["loss (train)", "tree (train)"]
     assert losses.get_yscale() == "log"
     assert [line.get_label() for line in accuracies.lines] == ["action_top1 (val)"]
     assert np.asarray(accuracies.lines[0].get_xdata()).tolist() == [1, 3]

@@ -40,25 +40,35 @@ def train(config_file: Path, overrides: tuple[str, ...], resume: bool, dry_run: 
 
 
 def _describe(settings: "RunConfig") -> None:
-    from pcan_pose.engine.distributed import Processes, pick_device
-    from pcan_pose.engine.sources import load_data
-    from pcan_pose.engine.train import Trainer
+    import torch
+
+    from pcan_pose.data.dataset import class_counts
+    from pcan_pose.engine.distributed import pick_device
+    from pcan_pose.engine.network import build_network, with_precision
+    from pcan_pose.engine.sources import choose_clips, load_data
 
     device = pick_device(settings.train.device)
-    data = load_data(settings, device)
-    trainer = Trainer(settings, data, Processes(0, 1, device), None)
-    parameters = sum(parameter.numel() for parameter in trainer.recognizer.parameters())
-    encoder = sum(parameter.numel() for parameter in trainer.recognizer.encoder.parameters())
-    tree, header = data.taxonomy, data.header
+    clips = choose_clips(settings)
+    tree, header = clips.taxonomy, clips.header
+    if settings.data.memory != "map":
+        # Clips that cannot be read are said now; of a map this would write the files.
+        load_data(settings, device)
+    counts = torch.from_numpy(class_counts(clips.train.labels, tree.num_actions))
+    network = build_network(
+        with_precision(settings, device), tree, layout=header.layout, dims=header.dims, action_counts=counts
+    )
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    encoder = sum(parameter.numel() for parameter in network.encoder.parameters())
+    steps = len(clips.train) * settings.train.repeats // settings.train.batch_size
     lines = {
         "run": settings.folder,
         "device": device,
-        "train clips": f"{len(data.train):,} of split {settings.data.train_split!r}",
-        "val clips": "none" if data.val is None else f"{len(data.val):,} of split {settings.data.val_split!r}",
+        "train clips": f"{len(clips.train):,} of split {settings.data.train_split!r}",
+        "val clips": "none" if clips.val is None else f"{len(clips.val):,} of split {settings.data.val_split!r}",
         "taxonomy": f"{tree.name}: {tree.num_actions} actions, {tree.num_body_parts} body parts",
         "layout": f"{header.layout}, {header.skeleton.num_joints} joints in {header.dims} dimensions",
         "parameters": f"{parameters:,} ({encoder:,} of the encoder)",
-        "steps": f"{trainer.steps_per_epoch:,} an epoch, {trainer.steps_per_epoch * settings.train.epochs:,} in all",
+        "steps": f"{steps:,} an epoch, {steps * settings.train.epochs:,} in all",
     }
     for name, value in lines.items():
         click.echo(f"{name:<12} {value}")

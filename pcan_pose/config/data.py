@@ -31,7 +31,12 @@ class AugmentConfig(Section):
     tempo: float = Field(
         default=0.0, ge=0, description="largest relative change of a padded clip's pace, 0.5 for 2/3 to 3/2 of it"
     )
-    noise: float = Field(default=0.0, ge=0, description="standard deviation of the joints' noise, in body sizes")
+    noise: float = Field(
+        default=0.0,
+        ge=0,
+        description="standard deviation of the joints' noise: in body sizes where data.scale is body, else in the "
+        "set's own unit, pixels or metres",
+    )
     bone_noise: float = Field(
         default=0.0,
         ge=0,

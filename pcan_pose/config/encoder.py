@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from pcan_pose.config.data import Stream
 from pcan_pose.config.section import Section
@@ -13,8 +13,8 @@ class PoseEncoderConfig(Section):
     """The default encoder: learned adjacency, temporal bottlenecks, channels-last throughout."""
 
     type: Literal["pose"] = "pose"
-    widths: tuple[int, ...] = Field(default=(64, 128, 256), min_length=1, description="channels of each stage")
-    depths: tuple[int, ...] = Field(
+    widths: tuple[PositiveInt, ...] = Field(default=(64, 128, 256), min_length=1, description="channels of each stage")
+    depths: tuple[PositiveInt, ...] = Field(
         default=(3, 2, 2), min_length=1, description="blocks of each stage; time is halved between stages"
     )
     groups: int = Field(default=1, ge=1, description="adjacencies of a block, each for its share of the channels")

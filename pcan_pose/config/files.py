@@ -36,12 +36,12 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     content = _yaml(text, str(path))
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected keys such as name, data and train, got {type(content).__name__}.")
+    if any(override.partition("=")[0].strip() == "head.mode" for override in overrides):
+        _forget_switches(content)
     for override in overrides:
         key, sign, value = override.partition("=")
         if not sign or not key.strip():
             raise ConfigError(f"--set {override}: expected key=value, e.g. --set optim.lr=0.05.")
-        if key.strip() == "head.mode":
-            _forget_switches(content)
         _assign(content, key.strip().split("."), _yaml(value, f"--set {override}"), override)
     return parse_config(content, str(path))
 
@@ -102,7 +102,7 @@ def _yaml(text: str, where: str) -> Any:
 
 
 def _forget_switches(content: dict[str, Any]) -> None:
-    """Take the switches out that a mode sets, so that a mode given on the command line decides them anew."""
+    """Take a file's switches out that a mode sets, so that a mode given on the command line decides them anew."""
     head = content.get("head")
     if not isinstance(head, dict):
         return
@@ -123,12 +123,13 @@ def _assign(content: dict[str, Any], keys: list[str], value: Any, override: str)
 
 
 _ENCODERS = {get_args(kind.model_fields["type"].annotation)[0] for kind in get_args(EncoderConfig)}
+_OF_ENCODERS = {"encoder", "pose", "rgb"}
+"""Keys whose section is one of several encoders."""
 
 
 def _faults(error: ValidationError, where: str) -> Iterator[str]:
     for fault in error.errors(include_url=False):
-        # The chosen member of a union is part of pydantic's path but not a key of the file.
-        place = [str(part) for part in fault["loc"] if part not in _ENCODERS]
+        place = _keys(fault["loc"])
         key = ".".join(place)
         if fault["type"] == "extra_forbidden":
             options = _known(place[:-1])
@@ -137,6 +138,18 @@ def _faults(error: ValidationError, where: str) -> Iterator[str]:
             yield f"{where}: {key!r} is missing; it has no default."
         else:
             yield f"{where}: {key or 'configuration'}: {fault['msg']}, got {fault['input']!r}."
+
+
+def _keys(loc: tuple[int | str, ...]) -> list[str]:
+    """Return pydantic's path without the types of encoders, which are part of it but no keys of the file."""
+    keys: list[str] = []
+    chosen = False
+    for part in loc:
+        is_type = chosen and part in _ENCODERS
+        chosen = not is_type and part in _OF_ENCODERS
+        if not is_type:
+            keys.append(str(part))
+    return keys
 
 
 def _known(path: list[str]) -> list[str]:

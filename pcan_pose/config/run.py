@@ -82,6 +82,10 @@ class RunConfig(Section):
     @model_validator(mode="after")
     def _pictures(self) -> "RunConfig":
         if not isinstance(self.encoder, EfficientNetConfig | VideoTransformerConfig | TwoBranchConfig):
+            if self.data.rgb is not None:
+                raise ValueError(f"encoder {self.encoder.type!r} sees no pictures; take data.rgb out")
+            if self.optim.layer_decay != 1:
+                raise ValueError(f"optim.layer_decay is for encoders of pictures, not {self.encoder.type!r}: drop it")
             return self
         if self.data.rgb is None:
             raise ValueError(

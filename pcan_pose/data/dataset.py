@@ -58,14 +58,15 @@ class RaggedClips:
     def sample(self, clips: Tensor, positions: Tensor) -> Sample:
         """Return clips at fractional positions in time, linearly interpolated between frames.
 
-        Where only one of the two neighbouring frames has a joint, that frame's is taken.
+        Where only one of the two neighbouring frames has a joint, that frame's is taken; a position on a frame has no
+        neighbours (`snapped`).
 
         Args:
             clips: int64 (B,), positions of the clips in the set.
             positions: float32 (B, T) in [0, 1], from the first to the last frame.
         """
         last = (self.frames[clips] - 1)[:, None]  # (B, 1)
-        place = positions * last  # (B, T)
+        place = snapped(positions * last)  # (B, T)
         before = place.floor().long().clamp(max=last)  # (B, T)
         after = (before + 1).minimum(last)  # (B, T)
         weight = (place - before)[:, None, :, None]  # (B, 1, T, 1)
@@ -81,7 +82,9 @@ class RaggedClips:
             return values.index_select(0, rows).view(*shape, *values.shape[1:])
 
         scores_before, scores_after = rows_of(self.scores, rows_before), rows_of(self.scores, rows_after)
-        weight = torch.where(scores_before > 0, torch.where(scores_after > 0, weight, 0.0), 1.0)  # (B, M, T, V)
+        # On a frame the weight stays 0, and what is missing there stays missing.
+        both = torch.where(scores_after > 0, weight, 0.0)
+        weight = torch.where(scores_before > 0, both, weight.sign())  # (B, M, T, V)
         scores = torch.lerp(scores_before, scores_after, weight)  # (B, M, T, V)
         keypoints = torch.lerp(
             rows_of(self.keypoints, rows_before), rows_of(self.keypoints, rows_after), weight[..., None]
@@ -90,6 +93,12 @@ class RaggedClips:
             scores = scores * there[..., None, None]
             keypoints = keypoints * there[..., None, None, None]
         return Sample(keypoints, scores)
+
+
+def snapped(places: Tensor) -> Tensor:
+    """Return places in time, in frames, on the frame where rounding alone keeps them a thousandth off it."""
+    nearest = places.round()
+    return torch.where((places - nearest).abs() < 1e-3, nearest, places)
 
 
 def class_counts(labels: npt.NDArray[np.int64], num_classes: int) -> npt.NDArray[np.int64]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from pcan_pose.config import DataConfig
+from pcan_pose.data.dataset import snapped
 from pcan_pose.skeleton import Skeleton
 
 
@@ -53,12 +54,12 @@ def sample_evenly(keypoints: Tensor, scores: Tensor, positions: Tensor) -> tuple
         positions: float32 (T,) in [0, 1], from the first to the last frame.
     """
     last = keypoints.shape[2] - 1
-    place = positions * last  # (T,)
+    place = snapped(positions * last)  # (T,)
     before = place.floor().long()  # (T,)
     after = (before + 1).clamp(max=last)  # (T,)
     weight = (place - before)[:, None]  # (T, 1)
     scores_before, scores_after = scores[:, :, before], scores[:, :, after]  # (B, M, T, V)
-    weight = torch.where(scores_before > 0, torch.where(scores_after > 0, weight, 0.0), 1.0)  # (B, M, T, V)
+    weight = torch.where(scores_before > 0, torch.where(scores_after > 0, weight, 0.0), weight.sign())  # (B, M, T, V)
     sampled = scores_before + weight * (scores_after - scores_before)  # (B, M, T, V)
     one, other = keypoints[:, :, before], keypoints[:, :, after]  # (B, M, T, V, C)
     between = one + weight[..., None] * (other - one)  # (B, M, T, V, C)

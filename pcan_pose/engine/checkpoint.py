@@ -1,5 +1,6 @@
 """Checkpoints: written whole or not at all, read without running code."""
 
+import hashlib
 import pickle
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,14 @@ def save_checkpoint(file: Path, content: dict[str, Any]) -> None:
     """Write a checkpoint, whole or not at all."""
     with atomic_write(file) as temporary:
         torch.save(content, temporary)
+
+
+def fingerprint(file: Path) -> int:
+    """Return an int64 that tells a checkpoint's bytes from others; 0 where there is no file."""
+    if not file.is_file():
+        return 0
+    with file.open("rb") as stream:
+        return int.from_bytes(hashlib.file_digest(stream, "sha256").digest()[:8], signed=True)
 
 
 def load_checkpoint(file: Path) -> dict[str, Any]:

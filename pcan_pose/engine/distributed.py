@@ -36,6 +36,15 @@ class Processes:
         """Whether this process speaks and writes."""
         return self.rank == 0
 
+    def agree(self, number: int) -> bool:
+        """Return whether every process has the same int64 number; waits for all of them."""
+        if self.size == 1:
+            return True
+        mine = torch.tensor([number], device=self.device)
+        numbers = [torch.empty_like(mine) for _ in range(self.size)]
+        dist.all_gather(numbers, mine)
+        return len(set(torch.cat(numbers).tolist())) == 1
+
     def rows(self, batch: int) -> slice:
         """Return this process's rows of a global batch.
 

@@ -16,12 +16,14 @@ from torch.autograd.function import once_differentiable
 
 
 def use_global_batch_norm(module: nn.Module) -> None:
-    """Replace every batch norm inside a module by one over the batch of all processes, keeping weights and state."""
+    """Replace every batch norm inside a module by one over all processes' batch; weights, state and freezing stay."""
     for name, child in module.named_children():
         if isinstance(child, nn.modules.batchnorm._BatchNorm):
             norm = GlobalBatchNorm(child.num_features, child.eps, child.momentum)
             norm.load_state_dict(child.state_dict())
-            setattr(module, name, norm.to(child.weight.device))
+            for weight, old in zip(norm.parameters(), child.parameters(), strict=True):
+                weight.requires_grad_(old.requires_grad)
+            setattr(module, name, norm.train(child.training).to(child.weight.device))
         else:
             use_global_batch_norm(child)
 

@@ -22,8 +22,14 @@ from pcan_pose.errors import CheckpointError
 
 CONFIG = "config.yaml"
 METRICS = "metrics.jsonl"
-# Where a run is computed and kept may change when it is resumed; what is computed may not.
-_MAY_CHANGE = frozenset({"output", "data.path", "data.memory", "data.map_folder", "train.device", "train.threads"})
+# Where a run is computed and its data are kept may change when it is resumed, and so may the place of the runs that it
+# started from, which it needs no more; what is computed may not.
+_MAY_CHANGE = frozenset(
+    {
+        *("output", "data.path", "data.memory", "data.map_folder", "data.rgb.crops"),
+        *("encoder.pose_run", "encoder.rgb_run", "train.device", "train.threads"),
+    }
+)
 
 
 class RunFolder:
@@ -43,6 +49,17 @@ class RunFolder:
         """The newest checkpoint."""
         return self.path / LAST
 
+    @property
+    def begun(self) -> bool:
+        """Whether anything lies in the folder.
+
+        Raises:
+            CheckpointError: If the path is a file.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise CheckpointError(f"{self.path}: is a file; choose another --set name=... or --set output=...")
+        return self.path.exists() and any(self.path.iterdir())
+
     def config(self) -> RunConfig:
         """Return the configuration that the run was trained with.
 
@@ -61,7 +78,7 @@ class RunFolder:
         Raises:
             CheckpointError: If there is a run already.
         """
-        if self.path.exists() and any(self.path.iterdir()):
+        if self.begun:
             raise CheckpointError(
                 f"{self.path}: already exists; continue it with --resume, or choose another --set name=..."
             )

@@ -43,8 +43,38 @@ class TrainingData:
         return torch.from_numpy(class_counts(self.train.labels.cpu().numpy(), self.taxonomy.num_actions))
 
 
+@dataclass(frozen=True)
+class ChosenClips:
+    """Which clips a run trains on and measures; their keypoints are on disk.
+
+    Args:
+        train: Clips with labels.
+        val: Clips to measure, or None.
+        taxonomy: The action tree.
+        header: What the keypoint set says of itself.
+    """
+
+    train: ClipIndex
+    val: ClipIndex | None
+    taxonomy: Taxonomy
+    header: Header
+
+
 def load_data(config: RunConfig, device: torch.device) -> TrainingData:
     """Return the clips of a configuration on a device.
+
+    Raises:
+        DataError: As `choose_clips`, or if clips cannot be read.
+        ConfigError: As `choose_clips`.
+    """
+    chosen = choose_clips(config)
+    train = make_source(chosen.train, config, device)
+    val = None if chosen.val is None else make_source(chosen.val, config, device)
+    return TrainingData(train, val, chosen.taxonomy, chosen.header)
+
+
+def choose_clips(config: RunConfig) -> ChosenClips:
+    """Return which clips a configuration means, without their keypoints.
 
     Raises:
         DataError: If the set has no taxonomy, a split is empty, or clips have no label or an unknown one.
@@ -69,14 +99,13 @@ def load_data(config: RunConfig, device: torch.device) -> TrainingData:
         )
     val = None
     if config.data.val_split is not None:
-        measured = keypoint_set.select(keypoint_set.in_split(config.data.val_split))
-        if (measured.labels < 0).all() or (measured.labels >= taxonomy.num_actions).any():
+        val = keypoint_set.select(keypoint_set.in_split(config.data.val_split))
+        if (val.labels < 0).all() or (val.labels >= taxonomy.num_actions).any():
             raise DataError(
                 f"{config.data.path}: split {config.data.val_split!r} cannot be measured, its clips have no label or "
                 f"one outside 0..{taxonomy.num_actions - 1}; label them, or set data.val_split=null."
             )
-        val = make_source(measured, config, device)
-    return TrainingData(make_source(training, config, device), val, taxonomy, keypoint_set.header)
+    return ChosenClips(training, val, taxonomy, keypoint_set.header)
 
 
 def make_source(

@@ -11,18 +11,18 @@ from collections import defaultdict
 from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import AveragedModel
 
 from pcan_pose.config import RunConfig, TwoBranchConfig
 from pcan_pose.data.source import ClipSource
+from pcan_pose.engine.averaging import Average
 from pcan_pose.engine.branches import start_from_runs
-from pcan_pose.engine.checkpoint import load_checkpoint, save_checkpoint
+from pcan_pose.engine.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from pcan_pose.engine.distributed import Processes, gather, processes
 from pcan_pose.engine.global_batch_norm import use_global_batch_norm
 from pcan_pose.engine.inference import score_clips
@@ -38,7 +38,6 @@ from pcan_pose.models.recognizer import Recognizer, TrainingStep
 
 log = logging.getLogger(__name__)
 
-Tensors = tuple[Tensor, ...] | list[Tensor]
 Progress = Callable[[int, int, dict[str, float]], None]
 
 
@@ -60,7 +59,7 @@ def train(config: RunConfig, *, resume: bool = False, progress: Progress | None 
         data = load_data(config, mine.device)
         mine.rows(config.train.batch_size)
         folder = RunFolder(config.folder)
-        if mine.is_first and resume and folder.path.exists():
+        if mine.is_first and resume and folder.begun:
             folder.check_resumable(config)
         elif mine.is_first:
             folder.create(config)
@@ -89,7 +88,7 @@ class Trainer:
             dims=data.header.dims,
             action_counts=data.action_counts,
         ).to(mine.device)
-        self.averaged = AveragedModel(self.recognizer, multi_avg_fn=_ema(config.train.ema), use_buffers=True)
+        self.averaged = Average(self.recognizer, config.train.ema) if config.train.ema else None
         if mine.size > 1:
             use_global_batch_norm(self.recognizer)
         if config.train.precision == "bf16" and not computes_bfloat16(mine.device.type):
@@ -119,12 +118,12 @@ class Trainer:
     @property
     def result(self) -> Recognizer:
         """The network that is tested and saved: averaged weights if the run has them."""
-        return cast(Recognizer, self.averaged.module) if self.config.train.ema else self.recognizer
+        return self.recognizer if self.averaged is None else self.averaged.network
 
     def run(self, progress: Progress | None = None) -> None:
         """Train to the last epoch, from the folder's checkpoint if there is one."""
         train = self.config.train
-        if self.folder is not None and self.folder.checkpoint.is_file():
+        if self.folder is not None and self._same_for_all(self.folder.checkpoint).is_file():
             self.load(load_checkpoint(self.folder.checkpoint))
         elif isinstance(self.config.encoder, TwoBranchConfig):
             start_from_runs(self.recognizer, self.config.encoder, self.data.taxonomy)
@@ -150,6 +149,19 @@ class Trainer:
             if writes and self.folder is not None:
                 self.folder.close()
 
+    def _same_for_all(self, checkpoint: Path) -> Path:
+        """Return the path of a checkpoint that all processes find, or none of them.
+
+        Raises:
+            CheckpointError: If they do not, for example because each machine has a disk of its own.
+        """
+        if self.mine.size > 1 and not self.mine.agree(fingerprint(checkpoint)):
+            raise CheckpointError(
+                f"{checkpoint}: the processes do not all find the same checkpoint there; keep the run folder on a disk "
+                "that all machines share ('output'), or copy it to each of them."
+            )
+        return checkpoint
+
     def train_epoch(self) -> dict[str, float]:
         """Train one epoch and return its mean losses."""
         config, data, device = self.config, self.data.train, self.mine.device
@@ -173,8 +185,8 @@ class Trainer:
                 nn.utils.clip_grad_norm_(self.recognizer.parameters(), config.optim.clip_norm)
             self.optimizer.step()
             self.schedule.step()
-            if config.train.ema:
-                self.averaged.update_parameters(self.recognizer)
+            if self.averaged is not None:
+                self.averaged.update(self.recognizer)
             for name, loss in losses.items():
                 sums[name] += loss.detach()
         totals = torch.stack(list(sums.values())).tolist()  # one wait for the device
@@ -204,7 +216,7 @@ class Trainer:
             "rgb": describe_rgb(self.result),
             "model": self.result.state_dict(),
             "training_model": self.recognizer.state_dict(),
-            "averaged": self.averaged.state_dict(),
+            "averaged_updates": 0 if self.averaged is None else self.averaged.updates,
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
         }
@@ -221,7 +233,9 @@ class Trainer:
             )
         try:
             self.recognizer.load_state_dict(state["training_model"])  # type: ignore[arg-type]
-            self.averaged.load_state_dict(state["averaged"])  # type: ignore[arg-type]
+            if self.averaged is not None:
+                self.averaged.network.load_state_dict(state["model"])  # type: ignore[arg-type]
+                self.averaged.updates = int(state["averaged_updates"])  # type: ignore[call-overload]
             self.optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]
             self.schedule.load_state_dict(state["schedule"])  # type: ignore[arg-type]
         except (KeyError, RuntimeError, ValueError) as error:
@@ -236,17 +250,3 @@ def _rate(step: int, warmup: float, total: int) -> float:
     if step < warmup:
         return (step + 1) / (warmup + 1)
     return 0.5 * (1 + math.cos(math.pi * min((step - warmup) / max(total - warmup, 1), 1)))
-
-
-def _ema(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
-    """Return an update of averaged tensors; counts are copied, and the first steps weigh more than the decay says."""
-
-    @torch.no_grad()
-    def update(averaged: Tensors, current: Tensors, updates: Tensor | int) -> None:
-        warmed = min(decay, (1 + int(updates)) / (10 + int(updates)))
-        if averaged[0].is_floating_point():
-            torch._foreach_lerp_(averaged, current, 1 - warmed)
-        else:
-            torch._foreach_copy_(averaged, current)
-
-    return update

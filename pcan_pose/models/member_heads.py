@@ -15,8 +15,9 @@ from pcan_pose.models.tree_head import Prediction, TreeHead
 class MemberHeads(nn.Module):
     """Heads that each see the features of one member.
 
-    The loss is the sum of the members' losses, so each member learns as if it were alone; the other terms are the
-    members' means. The prediction is the mean of the members' probabilities, as logarithms.
+    The loss is the sum of the members' losses, so each member learns as if it were alone, but for `optim.clip_norm`,
+    which limits the gradient of all members together; the other terms are the members' means. The prediction is the
+    mean of the members' probabilities, as logarithms.
 
     Args:
         heads: One for each member.

@@ -114,7 +114,8 @@ class TreeHead(nn.Module):
     def losses(self, features: Tensor, actions: Tensor, embedded: Tensor | None = None) -> dict[str, Tensor]:
         """Return the named loss terms, unweighted, and their weighted sum as ``loss``; updates the prototypes.
 
-        Terms whose weight is 0 are not computed.
+        Terms whose weight is 0 are not computed; the calibration's are as long as it is enabled, as it also moves the
+        prototypes.
 
         Args:
             features: (N, F), the global batch.

@@ -50,12 +50,15 @@ class TwoBranch(nn.Module):
             return torch.cat([pose, self.rgb(clips).to(pose.dtype)], dim=1)
         tokens = self.rgb.tokens(clips)  # (N, B, F_rgb)
         rgb = self.rgb.pool(tokens).to(pose.dtype)  # (N, F_rgb)
-        pose, rgb = self.exchange(pose, rgb, pose_tokens(features, found), tokens)
+        heard, there = pose_tokens(features, found)
+        pose, rgb = self.exchange(pose, rgb, heard, tokens, there)
         return torch.cat([pose, rgb], dim=1)
 
 
-def pose_tokens(features: Tensor, found: Tensor) -> Tensor:
-    """Return one token a frame, (N, T', C): the mean over persons and joints that were found there.
+def pose_tokens(features: Tensor, found: Tensor) -> tuple[Tensor, Tensor]:
+    """Return one token a frame, (N, T', C), and which frames have a joint at all, bool (N, T').
+
+    A token is the mean over the persons and joints that were found there.
 
     Args:
         features: (N * M, C, T', V), after any striding over time.
@@ -64,4 +67,5 @@ def pose_tokens(features: Tensor, found: Tensor) -> Tensor:
     features, mask = by_clip(features, found)  # (N, M, C, T', V), (N, M, 1, T', V)
     exact = torch.promote_types(features.dtype, torch.float32)
     total = (features * mask).sum((1, 4), dtype=exact)  # (N, C, T')
-    return (total / mask.sum((1, 4), dtype=exact).clamp(min=1)).transpose(1, 2)
+    weight = mask.sum((1, 4), dtype=exact)  # (N, 1, T')
+    return (total / weight.clamp(min=1)).transpose(1, 2), weight[:, 0] > 0

@@ -13,15 +13,16 @@ if TYPE_CHECKING:
 
 _MARKERS = "osD^vPX*"
 _NOT_VALUES = frozenset({"epoch", "step", "split"})
+_NO_LOSSES = frozenset({"lr", "seconds"})
 _ACCURACY_WORDS = ("top1", "top5", "f1", "accuracy")
 
 
 def plot_training(path: str | Path, rows: Sequence[Mapping[str, Any]], title: str = "") -> Path:
     """Return the path of a run's curves by epoch: loss terms beside accuracies and F1.
 
-    A value is a loss if its name holds "loss", an accuracy if it holds "top1", "top5", "f1" or "accuracy"; others
-    (learning rate, seconds) are not drawn. Colours are names, dashes are splits. Where a name and split have several
-    rows in an epoch, their mean is drawn.
+    A value is an accuracy if its name holds "top1", "top5", "f1" or "accuracy", and a loss term if it stands in a row
+    with a "loss"; others (learning rate, seconds) are not drawn. Colours are names, dashes are splits. Where a name and
+    split have several rows in an epoch, their mean is drawn.
 
     Args:
         path: the picture to make or replace.
@@ -32,19 +33,17 @@ def plot_training(path: str | Path, rows: Sequence[Mapping[str, Any]], title: st
         DataError: no row holds an epoch and a loss or an accuracy.
     """
     series = _series(rows)
+    accuracies = {key: line for key, line in series.items() if any(word in key[0] for word in _ACCURACY_WORDS)}
+    terms = {name for row in rows if "loss" in row for name in row} - _NO_LOSSES
     panels = {
-        "loss": {key: line for key, line in series.items() if "loss" in key[0]},
-        "accuracy and F1": {
-            key: line
-            for key, line in series.items()
-            if "loss" not in key[0] and any(word in key[0] for word in _ACCURACY_WORDS)
-        },
+        "loss": {key: line for key, line in series.items() if key[0] in terms and key not in accuracies},
+        "accuracy and F1": accuracies,
     }
     drawn = {heading: lines for heading, lines in panels.items() if lines}
     if not drawn:
         raise DataError(
-            f"nothing to draw in {len(rows)} rows: expected rows with 'epoch' and numbers whose names hold 'loss', "
-            f"{', '.join(map(repr, _ACCURACY_WORDS))}."
+            f"nothing to draw in {len(rows)} rows: expected rows with 'epoch' and a 'loss', or numbers whose names "
+            f"hold {', '.join(map(repr, _ACCURACY_WORDS))}."
         )
     splits = list(dict.fromkeys(split for _, split in series))
     figure = new_figure(7.5 * len(drawn), 4.8)

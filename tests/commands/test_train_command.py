@@ -55,12 +55,16 @@ def test_train_test_evaluate(config: Path, tmp_path: Path) -> None:
     assert run("train", config, "--set", f"output={tmp_path}", "--resume").exit_code == 0
 
 
-def test_a_dry_run_says_what_would_be_trained_and_writes_nothing(config: Path, tmp_path: Path) -> None:
-    result = run("train", config, "--set", f"output={tmp_path / 'runs'}", "--dry-run")
+@pytest.mark.parametrize("memory", ["device", "map"])
+def test_a_dry_run_says_what_would_be_trained_and_writes_nothing(config: Path, tmp_path: Path, memory: str) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    options = ("--set", f"output={tmp_path / 'runs'}", "--set", f"data.memory={memory}", "--dry-run")
+    result = run("train", config, *options)
     assert result.exit_code == 0, result.output
+    assert sorted(tmp_path.rglob("*")) == before
+    assert "3 an epoch, 6 in all" in result.output
     assert "52 actions, 7 body parts" in result.output
     assert "openpose28, 28 joints in 2 dimensions" in result.output
-    assert not (tmp_path / "runs").exists()
 
 
 def test_faults_leave_no_run_folder(config: Path, tmp_path: Path) -> None:

@@ -54,8 +54,10 @@ def naive_sample(
     for m in range(min(persons, have)):
         for t, position in enumerate(positions):
             place = position * np.float32(frames - 1)
+            if abs(place - round(place)) < 1e-3:
+                place = round(place)
             before = int(np.floor(place))
-            after = min(before + 1, frames - 1)
+            after = min(before + 1, frames - 1) if place > before else before
             share = place - before
             for v in range(17):
                 there = [frame for frame in (before, after) if scores[m, frame, v] > 0]
@@ -91,6 +93,17 @@ def test_a_complete_clip_sampled_at_its_own_frames_is_itself() -> None:
     keypoints, _ = normalise(keypoint_set, scale=False)
     np.testing.assert_allclose(sample.keypoints[0], keypoints[:18].reshape(2, 9, 17, 2), rtol=1e-4, atol=1e-3)
     np.testing.assert_allclose(sample.scores[0], keypoint_set.clip(0).scores, rtol=1e-5)
+
+
+@pytest.mark.parametrize("frames", [8, 13, 29, 97])
+@pytest.mark.parametrize("short_clips", ["stretch", "pad"])
+def test_sampled_at_its_own_frames_a_clip_keeps_its_gaps(frames: int, short_clips: str) -> None:
+    keypoint_set = random_set([(1, frames)], missing=0.3)
+    dataset = dataset_of(keypoint_set)
+    taken = torch.tensor([[frames]]) if short_clips == "pad" else None
+    sample = dataset.sample(torch.tensor([0]), even_positions(1, frames, taken=taken))
+    np.testing.assert_array_equal(sample.scores[0] > 0, keypoint_set.clip(0).scores > 0)
+    assert not sample.keypoints[sample.scores == 0].any()
 
 
 @pytest.mark.parametrize("position", [0.0, 1.0, 1.0000001])

@@ -44,6 +44,16 @@ RUNS: dict[str, dict[str, Any]] = {
     },
     "two persons": {"train__epochs": 1, "data__persons": 2, "train__ema": 0, "encoder__groups": 2},
     "mapped files": {"train__epochs": 1, "data__memory": "map"},
+    "committee": {
+        "train__epochs": 1,
+        "encoder": {
+            "type": "committee",
+            "members": [
+                {"streams": [stream], "encoder": {"widths": [8], "depths": [1], "reduction": 2}}
+                for stream in ("joint", "bone")
+            ],
+        },
+    },
 }
 
 
@@ -98,6 +108,13 @@ def test_global_batch_norm_takes_over_weights_and_state_and_evaluates_alike() ->
     network.eval()
     torch.testing.assert_close(network(x), before)
     assert_equal(dict(network.state_dict()), state)
+
+
+def test_global_batch_norm_leaves_frozen_what_is_frozen() -> None:
+    network = nn.Sequential(nn.BatchNorm2d(3).requires_grad_(False).eval(), nn.BatchNorm2d(3))
+    use_global_batch_norm(network)
+    assert [weight.requires_grad for weight in network.parameters()] == [False, False, True, True]
+    assert [norm.training for norm in network] == [False, True]
 
 
 @pytest.fixture
@@ -183,6 +200,12 @@ def test_global_batch_norm_equals_batch_norm_over_the_whole_batch(two_processes:
         torch.testing.assert_close(found[name], value, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
+def test_processes_agree_on_a_number_or_all_know_that_they_do_not(two_processes: dict[str, Any]) -> None:
+    assert two_processes["agree"] == [True, False]
+    assert Processes(0, 1, CPU).agree(3)
+
+
 def test_the_prior_is_that_of_the_whole_training_split(configure: Configure) -> None:
     config = configure(head__logit_adjustment=1.0)
     data = load_data(config, CPU)
@@ -211,8 +234,8 @@ def test_two_processes_train_as_one_does(
     for together, alone in zip(two_processes[name]["losses"], losses, strict=True):
         assert together == pytest.approx(alone, abs=1e-4)
     state = run.state()
-    assert int(state["model"]["head.body_bank.seen"].sum()) > 0
-    for part in ("model", "training_model", "averaged"):
+    assert all(int(seen.sum()) > 0 for key, seen in state["model"].items() if key.endswith("body_bank.seen"))
+    for part in ("model", "training_model"):
         assert_equal(dict(two_processes[name][part]), dict(state[part]), part, atol=1e-5)
 
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_runs import TREE, Configure, assert_equal
+from tiny_runs import TREE, Configure, assert_equal, trainer
 
 from pcan_pose.engine.checkpoint import load_checkpoint, save_checkpoint
-from pcan_pose.engine.run_folder import read_metrics
+from pcan_pose.engine.distributed import Processes
+from pcan_pose.engine.run_folder import RunFolder, read_metrics
 from pcan_pose.engine.train import train
 from pcan_pose.errors import CheckpointError
 
@@ -92,6 +93,26 @@ def test_changed_settings_are_named_on_resuming(configure: Configure) -> None:
     train(configure(train__epochs=1))
     with pytest.raises(CheckpointError, match=r"optim\.lr was 0\.05, now 0\.2; a resumed run keeps its settings"):
         train(configure(train__epochs=1, optim__lr=0.2), resume=True)
+
+
+def test_processes_that_find_different_checkpoints_stop(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = configure(train__epochs=1)
+    checkpoint = train(config) / "last.pt"
+    found = []
+
+    def agree(self: Processes, number: int) -> bool:
+        found.append(number)
+        return False
+
+    run = trainer(config)
+    run.folder, run.mine = RunFolder(config.folder), Processes(1, 2, run.mine.device)
+    monkeypatch.setattr(Processes, "agree", agree)
+    with pytest.raises(CheckpointError, match=f"{checkpoint}: the processes do not all find the same checkpoint there"):
+        run.run()
+    checkpoint.unlink()
+    with pytest.raises(CheckpointError, match="keep the run folder on a disk that all machines share"):
+        run.run()
+    assert found[0] != 0 and found[1] == 0
 
 
 def test_a_checkpoint_that_does_not_fit_is_named(configure: Configure) -> None:

@@ -25,6 +25,21 @@ def test_a_clip_hears_its_own_other_branch_alone() -> None:
     assert torch.equal(one[[0, 2]], other[[0, 2]]) and not torch.allclose(one[1], other[1])
 
 
+def test_frames_without_a_joint_neither_speak_nor_hear() -> None:
+    torch.manual_seed(0)
+    exchange = Exchange(6, 10, width=8, heads=2).eval()
+    for message in (exchange.to_pose, exchange.to_rgb):
+        torch.nn.init.normal_(message.change.weight)
+    pose, rgb, tokens, others = (torch.randn(3, *size) for size in ((6,), (10,), (4, 6), (5, 10)))
+    alone = exchange(pose, rgb, tokens, others)
+    padded = torch.cat([tokens, torch.randn(3, 7, 6)], 1)
+    frames = (torch.arange(11) < 4).expand(3, 11)
+    for one, other in zip(alone, exchange(pose, rgb, padded, others, frames), strict=True):
+        torch.testing.assert_close(one, other)
+    empty = exchange(pose, rgb, padded, others, torch.zeros(3, 11, dtype=torch.bool))
+    assert all(torch.isfinite(part).all() for part in empty)
+
+
 def test_messages_fail_to_arrive_as_often_as_asked_and_whole() -> None:
     torch.manual_seed(0)
     exchange = Exchange(6, 10, width=8, heads=2, dropout=0.3)
@@ -47,8 +62,9 @@ def test_pose_tokens_leave_missing_joints_out() -> None:
     features = torch.randn(2 * 2, 3, 4, 5)
     found = torch.rand(2, 2, 4, 5) > 0.4
     found[1, :, 2] = False
-    tokens = pose_tokens(features, found)
+    tokens, frames = pose_tokens(features, found)
     assert tokens.shape == (2, 4, 3)
+    assert frames.tolist() == [[True] * 4, [True, True, False, True]]
     by_clip = features.view(2, 2, 3, 4, 5)
     for n in range(2):
         for t in range(4):
