@@ -69,9 +69,10 @@ def overrides_of(benchmark: Benchmark, job: Job, options: Options) -> list[str]:
     config = benchmark.config_of(job.row)
     other = [] if config == benchmark.config else [f"configs/{config}.yaml"]
     member = [f"--member {job.row.member}"] if job.row.member else []
+    asked = [f"--neighbours {job.row.neighbours}"] if job.row.neighbours else []
     fused = [f"--body-weight {job.row.body_weight:g}"] if job.row.body_weight else []
     changes = [*benchmark.common, *job.protocol.overrides, *trained, *options.overrides]
-    return [*other, *changes, *member, *fused, *benchmark.described]
+    return [*other, *changes, *member, *asked, *fused, *benchmark.described]
 
 
 def config_digest(name: str) -> str:
@@ -142,7 +143,7 @@ def measure(benchmark: Benchmark, job: Job, options: Options) -> Entry:
     folder = train(config, resume=True)
     numbers: dict[str, Any] = {}
     for prefix, split in job.protocol.splits.items():
-        scores = test_run(folder, split, device=options.device, member=job.row.member)
+        scores = test_run(folder, split, device=options.device, member=job.row.member, neighbours=job.row.neighbours)
         if job.row.body_weight:
             scores = joint_probability(scores, job.row.body_weight)
         metrics = evaluate(scores.action_logits, scores.body_logits, scores.labels, scores.taxonomy)

@@ -1,4 +1,4 @@
-"""What the hierarchical head adds: one encoder with plain cross-entropy and with the full head, on simulated clips.
+"""What the hierarchical head adds to plain cross-entropy, and the nearest training clips to both, on simulated clips.
 
     python -m benchmarks.simulated_head
 
@@ -15,7 +15,12 @@ from benchmarks.head_rows import OFF
 from benchmarks.rows import Benchmark, Column, Protocol, Row
 from benchmarks.sets import simulated_set
 
-ROWS = (Row("plain cross-entropy", OFF), Row("full head"))
+ROWS = (
+    Row("plain cross-entropy", OFF),
+    Row("full head"),
+    Row("plain cross-entropy, 10 neighbours", trained_as="plain cross-entropy", neighbours=10),
+    Row("full head, 10 neighbours", trained_as="full head", neighbours=10),
+)
 COLUMNS = (
     Column("action top-1", "action_top1"),
     Column("action macro F1", "action_f1_macro"),

@@ -28,8 +28,8 @@ def test_the_commands_are_frozen() -> None:
         name: sorted(option for p in command.params for option in p.opts) for name, command in main.commands.items()
     }
     assert options["train"] == ["--dry-run", "--resume", "--set", "config_file"]
-    assert options["test"] == ["--branch", "--copies", "--data", "--device", "--member", "--out", "--split", "run"]
-    assert options["export"] == ["--checkpoint", "--frames", "--onnx", "--overwrite", "run"]
+    own = ["--branch", "--copies", "--data", "--device", "--member", "--neighbour-weight", "--neighbours"]
+    assert options["test"] == [*own, "--out", "--split", "run"]
     assert options["report"] == ["--baseline", "--device", "--out", "--overwrite", "--split", "run"]
     assert {"--out", "--layout", "--overlay", "--labels", "--workers", "paths"} <= set(options["extract"])
     assert {"--weights", "scores"} <= set(options["evaluate"])

@@ -27,6 +27,22 @@ import click
     type=click.IntRange(min=0),
     help="Average over the clip and this many copies, changed as in training.",
 )
+@click.option(
+    "--neighbours",
+    metavar="P",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Ask the P nearest clips of the run's training split too, as the network sees them; 10 is a good choice.",
+)
+@click.option(
+    "--neighbour-weight",
+    metavar="W",
+    default=0.5,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="The neighbours' share of the probability.",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 def test(
     run: Path,
@@ -36,6 +52,8 @@ def test(
     branch: Any,
     member: int | None,
     copies: int,
+    neighbours: int,
+    neighbour_weight: float,
     device: str,
 ) -> None:
     """Score the clips of a split with a trained run.
@@ -46,6 +64,16 @@ def test(
     from pcan_pose.engine.test import test_run
     from pcan_pose.scores import write_scores
 
-    scores = test_run(run, split, data=data, branch=branch, member=member, copies=copies, device=device)
+    scores = test_run(
+        run,
+        split,
+        data=data,
+        branch=branch,
+        member=member,
+        copies=copies,
+        neighbours=neighbours,
+        neighbour_weight=neighbour_weight,
+        device=device,
+    )
     write_scores(out, scores)
     click.echo(f"wrote {out} ({len(scores):,} clips of split {split!r})")

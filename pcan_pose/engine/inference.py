@@ -1,6 +1,7 @@
 """Scores of clips from a network."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -9,9 +10,25 @@ from torch import nn
 
 from pcan_pose.data.source import ClipSource
 from pcan_pose.models.folding import fold
+from pcan_pose.models.neighbours import Neighbours, WithNeighbours
 from pcan_pose.models.recognizer import Recognizer
 from pcan_pose.scores import ScoreSet
 from pcan_pose.taxonomy import Taxonomy
+
+
+@dataclass(frozen=True, eq=False)
+class NearestClips:
+    """Labelled clips of which the nearest to each scored clip say what it is.
+
+    Args:
+        clips: Training clips, all labelled.
+        count: How many of them are asked, at least 1.
+        weight: Their share of the probability, in (0, 1).
+    """
+
+    clips: ClipSource
+    count: int = 10
+    weight: float = 0.5
 
 
 @torch.inference_mode()
@@ -22,6 +39,7 @@ def score_clips(
     *,
     model: str,
     copies: int = 0,
+    nearest: NearestClips | None = None,
     batch_size: int | None = None,
 ) -> ScoreSet:
     """Return the scores of every clip, frames taken at even distances.
@@ -36,9 +54,11 @@ def score_clips(
         taxonomy: The action tree.
         model: Name to store with the scores.
         copies: Changed copies of each clip, at least 0.
+        nearest: Training clips that are asked too, see `Neighbours`; None asks the network alone.
         batch_size: Clips in one batch; None leaves it to the source.
     """
-    network = _for_inference(recognizer.eval())
+    inference = _for_inference(recognizer.eval())
+    network = inference if nearest is None else WithNeighbours(inference, _neighbours(inference, nearest, taxonomy))
     batch_size = batch_size or clips.scoring_size
     action_logits, body_logits = [], []
     for start in range(0, len(clips), batch_size):
@@ -58,6 +78,22 @@ def score_clips(
         taxonomy=taxonomy,
         stream=clips.stream,
         model=model,
+    )
+
+
+def _neighbours(network: Recognizer, nearest: NearestClips, taxonomy: Taxonomy) -> Neighbours:
+    clips = nearest.clips
+    features = []
+    for start in range(0, len(clips), clips.scoring_size):
+        batch = torch.arange(start, min(start + clips.scoring_size, len(clips)), device=clips.device)
+        features += [network.encode(*inputs) for inputs in clips.scoring_batch(batch, 0)]
+    return Neighbours(
+        torch.cat(features),
+        clips.labels,
+        torch.from_numpy(taxonomy.parent_array).to(clips.device),
+        widths=getattr(network.encoder, "member_features", (network.encoder.out_features,)),
+        count=nearest.count,
+        weight=nearest.weight,
     )
 
 

@@ -1,16 +1,18 @@
 """Testing: a run and a split in, a score file's content out."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from pcan_pose.config import CommitteeConfig, RunConfig
-from pcan_pose.data.clip_index import read_index
+from pcan_pose.data.clip_index import ClipIndex, read_index
 from pcan_pose.engine.branches import Branch, one_branch, one_member
 from pcan_pose.engine.checkpoint import load_checkpoint
 from pcan_pose.engine.distributed import pick_device
-from pcan_pose.engine.inference import score_clips
+from pcan_pose.engine.inference import NearestClips, score_clips
 from pcan_pose.engine.network import build_network, with_precision
 from pcan_pose.engine.run_folder import RunFolder
 from pcan_pose.engine.sources import make_source
@@ -29,6 +31,8 @@ def test_run(
     branch: Branch | None = None,
     member: int | None = None,
     copies: int = 0,
+    neighbours: int = 0,
+    neighbour_weight: float = 0.5,
     device: str = "auto",
 ) -> ScoreSet:
     """Return the scores of a trained run on a split.
@@ -40,6 +44,8 @@ def test_run(
         branch: Which branch of a run of two to test alone; None for all that the run has.
         member: Which member of a committee to test alone, counted from 1; None for all that the run has.
         copies: Changed copies of each clip to average over, see `score_clips`.
+        neighbours: Nearest clips of the run's training split that are asked too, see `Neighbours`; 0 asks none.
+        neighbour_weight: Their share of the probability, in (0, 1).
         device: auto, cpu, cuda or cuda:N.
 
     Raises:
@@ -52,7 +58,25 @@ def test_run(
         recognizer = one_branch(recognizer, branch)
     if member is not None:
         recognizer = one_member(recognizer, member)
-    path = data or config.data.path
+    place = pick_device(device)
+    keypoint_set = _fitting(data or config.data.path, state, taxonomy)
+    clips = make_source(keypoint_set.select(keypoint_set.in_split(split)), config, place, branch)
+    nearest = None
+    if neighbours:
+        training = _labelled(_fitting(config.data.path, state, taxonomy), config.data.train_split)
+        nearest = NearestClips(make_source(training, config, place, branch), neighbours, neighbour_weight)
+    scores = score_clips(recognizer, clips, taxonomy, model=config.name, copies=copies, nearest=nearest)
+    if member is not None and isinstance(config.encoder, CommitteeConfig):
+        scores = replace(scores, stream="+".join(config.encoder.members[member - 1].streams))
+    return scores
+
+
+def _fitting(path: Path, state: Mapping[str, object], taxonomy: Taxonomy) -> ClipIndex:
+    """Return the clips of a set, without their keypoints.
+
+    Raises:
+        DataError: If there is no set, or it has another layout or taxonomy than the checkpoint.
+    """
     keypoint_set = read_index(path)
     header = keypoint_set.header
     faults = []
@@ -68,11 +92,20 @@ def test_run(
         )
     if faults:
         raise DataError(*faults)
-    clips = make_source(keypoint_set.select(keypoint_set.in_split(split)), config, pick_device(device), branch)
-    scores = score_clips(recognizer, clips, taxonomy, model=config.name, copies=copies)
-    if member is not None and isinstance(config.encoder, CommitteeConfig):
-        scores = replace(scores, stream="+".join(config.encoder.members[member - 1].streams))
-    return scores
+    return keypoint_set
+
+
+def _labelled(keypoint_set: ClipIndex, split: str) -> ClipIndex:
+    """Return the clips of a split that have a label.
+
+    Raises:
+        DataError: If there is no such split, or none of its clips has one.
+    """
+    chosen = keypoint_set.select(keypoint_set.in_split(split))
+    labelled = np.flatnonzero(chosen.labels >= 0)
+    if not len(labelled):
+        raise DataError(f"{keypoint_set.path}: no clip of split {split!r} has a label, so neighbours can say nothing.")
+    return chosen.select(labelled)
 
 
 def load_run(

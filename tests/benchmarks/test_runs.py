@@ -148,9 +148,15 @@ def test_a_member_of_a_committee_has_a_row_of_its_own(data: Path, options: Optio
     small = "encoder: {widths: [8], depths: [1], temporal_kernel: 3, reduction: 2}"
     members = f"members: [{{streams: [joint], {small}}}, {{streams: [bone, bone_motion], {small}}}]"
     committee = Row("committee", (f"encoder={{type: committee, {members}}}",), seeds=1)
-    rows = (committee, Row("second member", trained_as="committee", member=2, seeds=1))
+    rows = (
+        committee,
+        Row("second member", trained_as="committee", member=2, seeds=1),
+        Row("with neighbours", trained_as="committee", neighbours=5, seeds=1),
+    )
     table = Benchmark("demo", rows, COLUMNS, lambda seed: data, (Protocol({"": "test"}),), TINY)
-    whole, part = run(table, rows, options)
+    whole, part, asked = run(table, rows, options)
+    assert asked["overrides"] == [*whole["overrides"], "--neighbours 5"]
+    assert asked["parameters"] == whole["parameters"] and asked["action_top1"] != whole["action_top1"]
     assert part["overrides"] == [*whole["overrides"], "--member 2"] and "seconds" not in part
     for number in ("parameters", "gflops"):
         assert 0 < part[number] < whole[number]

@@ -47,6 +47,32 @@ def test_a_set_without_labels_or_taxonomy_is_scored(configure: Configure, tmp_pa
     np.testing.assert_array_equal(scores.action_logits, labelled.action_logits)
 
 
+def test_neighbours_are_the_runs_own_training_clips(configure: Configure, tmp_path: Path) -> None:
+    run = train(configure(data__val_split="val", train__epochs=1))
+    write_set(tmp_path / "copy", tiny_set())
+    alone = engine_test.test_run(run, "train", device="cpu")
+    asked = [
+        engine_test.test_run(run, "train", data=data, neighbours=3, neighbour_weight=0.9, device="cpu")
+        for data in (None, tmp_path / "copy")
+    ]
+    # Each of them is its own nearest.
+    assert (asked[0].action_logits.argmax(1) == asked[0].labels).mean() > 0.9
+    assert (alone.action_logits.argmax(1) == alone.labels).mean() < 0.9
+    np.testing.assert_array_equal(asked[0].action_logits, asked[1].action_logits)
+    light = engine_test.test_run(run, "val", neighbours=3, neighbour_weight=1e-6, device="cpu")
+    plain = engine_test.test_run(run, "val", device="cpu").action_logits
+    expected = torch.from_numpy(plain).softmax(1)
+    np.testing.assert_allclose(np.exp(light.action_logits), expected, atol=1e-5)
+
+
+def test_without_a_labelled_training_clip_there_are_no_neighbours(configure: Configure, tmp_path: Path) -> None:
+    write_set(tmp_path / "set", tiny_set())
+    run = train(configure(train__epochs=1, data__path=str(tmp_path / "set")))
+    write_set(tmp_path / "set", tiny_set(labelled=False), overwrite=True)
+    with pytest.raises(DataError, match="no clip of split 'train' has a label, so neighbours can say nothing"):
+        engine_test.test_run(run, "val", neighbours=3, device="cpu")
+
+
 def test_another_layout_and_taxonomy_are_both_named(configure: Configure, tmp_path: Path) -> None:
     run = train(configure(train__epochs=1))
     other = Header(layout="kinect20", dims=3, estimator="test", taxonomy=replace(TREE, name="other"))
