@@ -68,4 +68,4 @@ bench-check: $(STAMP)
 	$(BIN)/python -m benchmarks.speed --check benchmarks/results/speed.json
 
 clean:
-	rm -rf $(VENV) $(NUMPY2) $(MMPOSE) demo runs dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(NUMPY2) $(MMPOSE) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -38,7 +38,7 @@ def cost(run: Path, member: int | None = None) -> dict[str, float]:
         "gflops": counter.get_total_flops() / 1e9,
     }
     if member is None:
-        found["seconds"] = sum(row["seconds"] for row in read_metrics(run / METRICS) if row["split"] == "train")
+        found["seconds"] = sum(row["seconds"] for row in read_metrics(run / METRICS) if "seconds" in row)
     return found
 
 

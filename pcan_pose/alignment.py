@@ -83,7 +83,7 @@ def align(
     labels, conflicts = _merge_labels(score_sets, rows, names)
     faults += conflicts
     if not common.any():
-        faults.append(f"no clip is in all of {', '.join(names)}.")
+        faults.append(f"no clip is in all of {', '.join(names)}.{_hint(score_sets)}")
     if faults:
         raise ScoreError(*faults)
     sets = tuple(
@@ -91,6 +91,19 @@ def align(
         for scores, of_set in zip(score_sets, rows, strict=True)
     )
     return Alignment(sets=sets, labels=labels, left_out=left_out)
+
+
+def _hint(score_sets: Sequence[ScoreSet]) -> str:
+    """Return what to do where clips of all sets have the same name and lie in different folders, else nothing."""
+    last = [{clip_id.rpartition("/")[2]: clip_id for clip_id in scores.clip_ids} for scores in score_sets]
+    shared = set.intersection(*(set(names) for names in last))
+    if not shared:
+        return ""
+    examples = ", ".join(dict.fromkeys(names[min(shared)] for names in last))
+    return (
+        f" {len(shared)} have the same last part ({examples}): give 'data import-scores' the folder as --prefix, such "
+        "as --prefix val/."
+    )
 
 
 def name_sets(score_sets: Sequence[ScoreSet], names: Sequence[str] | None) -> Sequence[str]:

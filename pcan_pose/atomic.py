@@ -1,7 +1,9 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all."""
 
 import os
 import re
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +28,34 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a folder to fill, which becomes `path` when the block ends well and vanishes when it does not.
+
+    Args:
+        path: The folder to make or to replace; missing folders above it are made. What is there stays until the new
+            one is complete, and is put back if that cannot take its place.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{_stem(path)}.", dir=path.parent))
+    fresh, old = staging / "new", staging / "old"
+    try:
+        fresh.mkdir()  # with the rights that the user gives his folders, which `staging` has not
+        yield fresh
+        try:
+            if path.exists():
+                path.rename(old)
+            fresh.rename(path)
+        except BaseException:
+            if old.exists() and not path.exists():
+                old.rename(path)
+            raise
+    finally:
+        if path.exists() or not old.exists():
+            shutil.rmtree(staging, ignore_errors=True)
 
 
 def remove_half_written(paths: Iterable[Path]) -> None:

@@ -35,6 +35,13 @@ class _Commands(click.Group):
                 for fault in error.faults:
                     click.echo(f"error: {fault}", err=True)
             sys.exit(error.exit_code)
+        except OSError as error:
+            # What has no name is no file of the user's, such as a pipe that was closed.
+            if error.filename is None or context.params["verbose"]:
+                raise
+            fault = f"{os.fsdecode(error.filename)}: {error.strerror or type(error).__name__}"
+            click.echo(f"error: {fault}; see to it that it can be read and written, or name another.", err=True)
+            sys.exit(1)
 
     def resolve_command(
         self, context: click.Context, args: list[str]

@@ -1,7 +1,5 @@
 """Keypoint sets on disk: a folder of Parquet shards, one row a clip."""
 
-import shutil
-import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -9,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pcan_pose.atomic import atomic_write
+from pcan_pose.atomic import atomic_folder, atomic_write
 from pcan_pose.clips import Clip, Header
 from pcan_pose.errors import DataError, PcanError
 from pcan_pose.keypoint_set import KeypointSet
@@ -152,19 +150,10 @@ def write_set(
     """
     path = Path(path)
     check_writable(path, overwrite=overwrite)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
-        fresh = staging / "new"
-        fresh.mkdir()
+    with atomic_folder(path) as folder:
         for shard, start in enumerate(range(0, max(len(keypoint_set), 1), clips_per_shard)):
             part = keypoint_set.select(range(start, min(start + clips_per_shard, len(keypoint_set))))
-            write_shard(fresh / shard_name(shard), part)
-        if path.exists():
-            path.rename(staging / "old")
-        fresh.rename(path)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+            write_shard(folder / shard_name(shard), part)
 
 
 def check_writable(path: str | Path, *, overwrite: bool = False) -> None:

@@ -136,6 +136,8 @@ class Taxonomy:
             content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise TaxonomyError(f"{path}: cannot be read ({error.strerror}).") from error
+        except UnicodeDecodeError as error:
+            raise TaxonomyError(f"{path}: is no text in UTF-8 ({error.reason}); save it as UTF-8.") from error
         except YAMLError as error:
             raise TaxonomyError(f"{path}: not YAML ({error}).") from error
         tree = content.get("tree") if isinstance(content, dict) else None
@@ -210,3 +212,16 @@ MA52 = Taxonomy(
     parents=tuple(part for part, actions in enumerate(_MA52_TREE.values()) for _ in actions),
 )
 """MA-52's action tree: 52 micro-actions of 7 body parts (TCSVT 2024, arXiv 2403.05234)."""
+
+
+def find_taxonomy(name: str) -> Taxonomy:
+    """Return the taxonomy of a name: ma52, in any case, or a YAML file.
+
+    Raises:
+        TaxonomyError: If it is neither, or the file is not a taxonomy's.
+    """
+    if name.lower() == MA52.name:
+        return MA52
+    if not Path(name).exists():
+        raise TaxonomyError(f"taxonomy {name!r}: neither ma52 nor a file.")
+    return Taxonomy.from_yaml(name)

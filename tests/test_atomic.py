@@ -4,11 +4,48 @@ from pathlib import Path
 
 import pytest
 
-from pcan_pose.atomic import atomic_write, remove_half_written
+from pcan_pose.atomic import atomic_folder, atomic_write, remove_half_written
 
 
 class Killed(BaseException):
     pass
+
+
+def test_a_folder_replaces_another_when_it_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "folder"
+    for content in ("first", "second"):
+        with atomic_folder(path) as fresh:
+            (fresh / content).touch()
+            assert not (path / content).exists()
+        assert [file.name for file in path.iterdir()] == [content]
+        assert [file.name for file in path.parent.iterdir()] == ["folder"]
+
+
+def test_a_folder_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "old").touch()
+    with pytest.raises(Killed), atomic_folder(tmp_path / "folder") as fresh:
+        (fresh / "new").touch()
+        raise Killed
+    assert [file.name for file in tmp_path.rglob("*")] == ["folder", "old"]
+
+
+@pytest.mark.parametrize("error", [OSError, Killed])
+def test_a_folder_that_cannot_take_its_place_gives_it_back(tmp_path, monkeypatch, error) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "old").touch()
+    rename, calls = Path.rename, []
+
+    def second_fails(path: Path, target: Path) -> Path:
+        calls.append(target)
+        if len(calls) == 2:
+            raise error
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", second_fails)
+    with pytest.raises(error), atomic_folder(tmp_path / "folder"):
+        pass
+    assert [file.name for file in tmp_path.rglob("*")] == ["folder", "old"]
 
 
 def write_halfway(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

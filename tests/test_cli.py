@@ -22,6 +22,17 @@ def python(code: str) -> str:
     ).stdout
 
 
+def test_a_place_that_cannot_be_written_is_an_error_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / "set"
+    result = CliRunner().invoke(main, ["data", "simulate", "--clips", "2", "--out", str(out)])
+    assert result.exit_code == 1
+    fault = f"error: {out.parent}: File exists; see to it that it can be read and written, or name another."
+    assert result.output.splitlines() == [fault]
+    with pytest.raises(FileExistsError):  # and where more is asked for, all of it
+        CliRunner().invoke(main, ["-v", "data", "simulate", "--clips", "2", "--out", str(out)], catch_exceptions=False)
+
+
 def test_the_commands_are_frozen() -> None:
     assert set(main.commands) == COMMANDS
     options = {

@@ -154,8 +154,6 @@ BRANCHES = "encoder={type: two-branch, pose: {type: pose}, rgb: {type: efficient
         (["encoder.depths=[1, 1, -1]"], "encoder.depths.2: Input should be greater than 0, got -1."),
         (["data.augment.noise=.inf"], "data.augment.noise: Input should be a finite number, got inf."),
         (["data.augment.rotation=[.nan, 0, 0]"], "data.augment.rotation.0: Input should be a finite number, got nan."),
-        (["data.rgb.crops=c"], "encoder 'pose' sees no pictures; take data.rgb out"),
-        (["optim.layer_decay=0.5"], "optim.layer_decay is for encoders of pictures, not 'pose': drop it"),
         ([BRANCHES, "encoder.pose.widthss=[1]"], "unknown key 'encoder.pose.widthss'. Did you mean 'widths'?"),
         ([BRANCHES, "encoder.rgb.folds=1"], "unknown key 'encoder.rgb.folds'. Did you mean 'fold'?"),
     ],
@@ -172,6 +170,21 @@ def test_files_that_are_no_configuration(tmp_path: Path, text: str, message: str
     path = write(tmp_path, text)
     (fault,) = faults_of(path)
     assert fault.startswith(f"{path}: {message}")
+
+
+def test_settings_of_pictures_alone_have_no_effect_on_skeletons(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALL)
+    pictures = ["data.rgb.crops=c", "optim.layer_decay=0.5"]
+    assert load_config(path).without_effect == []
+    assert load_config(path, pictures).without_effect == ["data.rgb", "optim.layer_decay"]
+    assert load_config(path, [*pictures, "encoder.type=efficientnet-lite0"]).without_effect == []
+
+
+def test_a_file_of_another_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "latin.yaml"
+    path.write_bytes("name: B\xe4r\ndata: {path: d}\n".encode("latin-1"))
+    with pytest.raises(ConfigError, match="latin.yaml: is no text in UTF-8"):
+        load_config(path)
 
 
 def test_shipped_configurations_are_found_by_name() -> None:

@@ -87,8 +87,8 @@ class FolderLock:
         path = self._folder / f"{LOCK_NAME}{suffix}"
         while True:
             # The folder or the file may vanish at any moment, when another job ends.
+            self._folder.mkdir(parents=True, exist_ok=True)
             with suppress(FileNotFoundError):
-                self._folder.mkdir(parents=True, exist_ok=True)
                 file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
                 try:
                     fcntl.flock(file, kind)

@@ -3,16 +3,13 @@
 import json
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from pcan_pose.commands.data_crops import crops
 from pcan_pose.commands.import_scores import import_scores
 from pcan_pose.commands.simulate import simulate
-
-if TYPE_CHECKING:
-    from pcan_pose.taxonomy import Taxonomy
 
 _SHOWN = 5
 _PLAIN_WIDTH = 120
@@ -49,12 +46,13 @@ def import_pickle(
     """
     from pcan_pose.keypoints import check_writable, write_set
     from pcan_pose.pickles import read_pickle
+    from pcan_pose.taxonomy import find_taxonomy
 
     check_writable(out, overwrite=overwrite)
     keypoint_set = read_pickle(
         pickle_file,
         layout=layout,
-        taxonomy=_taxonomy(taxonomy),
+        taxonomy=None if taxonomy is None else find_taxonomy(taxonomy),
         estimator=estimator,
         subject_from_name=subject_from_name,
     )
@@ -218,19 +216,6 @@ def _parse_fractions(text: str) -> dict[str, float]:
         raise click.BadParameter(
             f"{text!r} is not two or three numbers such as 0.6,0.2,0.2.", param_hint="--fractions"
         ) from error
-
-
-def _taxonomy(name: str | None) -> "Taxonomy | None":
-    from pcan_pose.errors import TaxonomyError
-    from pcan_pose.taxonomy import MA52, Taxonomy
-
-    if name is None:
-        return None
-    if name.lower() == "ma52":
-        return MA52
-    if not Path(name).exists():
-        raise TaxonomyError(f"taxonomy {name!r}: neither ma52 nor a file.")
-    return Taxonomy.from_yaml(name)
 
 
 def _plot_quality(keypoint_set: Path, where: Path) -> Path:

@@ -33,13 +33,23 @@ def demo(out: Path, video: Path | None, clips: int, epochs: int | None, overwrit
     from pcan_pose.config import load_config
     from pcan_pose.engine.test import test_run
     from pcan_pose.engine.train import train
+    from pcan_pose.errors import ExtractionError
     from pcan_pose.metrics import evaluate
     from pcan_pose.scores import write_scores
 
+    left = _left_by_a_demo(out, overwrite)
     video = _packaged_video() if video is None else video
-    _prepare(out, overwrite)
+    if not video.is_file():
+        raise ExtractionError(f"{video}: no such file; name a video with --video.")
     overrides = [f"output={out}", f"data.path={out / 'simulated'}", *([f"train.epochs={epochs}"] if epochs else [])]
     config = load_config("demo", overrides)
+    # Only now, when the new one can begin, does the earlier one go.
+    for path in left:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    out.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
 
     click.echo(f"1/4  REAL: keypoints of {video.name}")
@@ -78,13 +88,13 @@ def _packaged_video() -> Path:
     )
 
 
-def _prepare(out: Path, overwrite: bool) -> None:
-    """Make the folder, after removing what an earlier demo left there."""
+def _left_by_a_demo(out: Path, overwrite: bool) -> list[Path]:
+    """Return what an earlier demo left in the folder and may be replaced."""
     from pcan_pose.errors import DataError
 
-    left = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
     if out.exists() and not out.is_dir():
         raise DataError(f"{out}: is not a folder; name another with --out.")
+    left = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
     if left:
         known = {"keypoints", "overlay", "simulated", "pose", "plots", "report.md", "scores_test.parquet"}
         foreign = [name for name in left if name not in known]
@@ -96,13 +106,7 @@ def _prepare(out: Path, overwrite: bool) -> None:
             raise DataError(
                 f"{out}: holds an earlier demo; replace it with --overwrite, or name another folder with --out."
             )
-        for name in left:
-            path = out / name
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
-    out.mkdir(parents=True, exist_ok=True)
+    return [out / name for name in left]
 
 
 def _extract(video: Path, out: Path) -> "Summary":

@@ -207,6 +207,9 @@ def evaluate(
         click.echo(f"wrote {path}", err=json_file == "-")
 
 
+_OPTIONS = {"json_file": "json", "save_fusion": "save-fusion"}
+
+
 def _check_usage(context: click.Context, scores: Sequence[Path]) -> None:
     given = context.params
     resolved = [path.resolve() for path in (*scores, *given["fit"])]
@@ -214,13 +217,16 @@ def _check_usage(context: click.Context, scores: Sequence[Path]) -> None:
     twice = sorted({str(path) for path, full in zip(files, resolved, strict=True) if resolved.count(full) > 1})
     if twice:
         raise click.UsageError(f"given twice: {', '.join(twice)}.")
-    out, weights, fit = given["out"], given["weights"], given["fit"]
+    weights, fit = given["weights"], given["fit"]
     if weights is not None and len(weights) != len(scores):
         raise click.UsageError(f"{len(weights)} weights for {len(scores)} score files: give one each, as in 1,0.5.")
     if fit and len(fit) != len(scores):
         raise click.UsageError(f"{len(fit)} files to fit on for {len(scores)} score files: give --fit once for each.")
-    if out is not None and out.resolve() in resolved:
-        raise click.UsageError(f"--out {out} is one of the score files read; name another file.")
+    others = [given[name] for name in ("compare", "fusion", "subset", "clip_list") if given[name]]
+    inputs = [*resolved, *(path.resolve() for path in others)]
+    for name in ("out", "json_file", "save_fusion", "submission", "confusion"):
+        if given[name] and Path(given[name]).resolve() in inputs:
+            raise click.UsageError(f"--{_OPTIONS.get(name, name)} {given[name]} is a file that is read; name another.")
     if given["joint"] and given["body_weight"]:
         raise click.UsageError("--joint is --body-weight 1: give one of them.")
     exclusive = [f"--{name}" for name in ("weights", "fit", "fusion") if given[name]]

@@ -37,7 +37,7 @@ def keep_subset(sets: "Sequence[ScoreSet]", names: Sequence[str], file: Path, mi
     from pcan_pose.scores import first_names
 
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file}: cannot be read as a text file ({error}).") from error
     ids = dict.fromkeys(line.strip() for line in lines if line.strip())

@@ -79,10 +79,8 @@ def _run(paths: tuple[Path, ...], out: Path, options: "BackendOptions", given: d
     from pcan_extract.pipeline import extract as run
     from pcan_extract.share import EVERYTHING, Share
     from pcan_extract.smoothing import Processing
-    from pcan_pose.taxonomy import MA52, Taxonomy
+    from pcan_pose.taxonomy import find_taxonomy
 
-    name = given["taxonomy"]
-    tree = None if name is None else MA52 if name == MA52.name else Taxonomy.from_yaml(name)
     return run(
         paths,
         out,
@@ -92,7 +90,7 @@ def _run(paths: tuple[Path, ...], out: Path, options: "BackendOptions", given: d
         allow_missing_joints=given["allow_missing_joints"],
         processing=Processing(given["interpolate"], given["smooth"]),
         labels=given["labels"],
-        taxonomy=tree,
+        taxonomy=None if given["taxonomy"] is None else find_taxonomy(given["taxonomy"]),
         overlay=given["overlay"],
         workers=given["workers"],
         clips_per_shard=given["clips_per_shard"],

@@ -46,9 +46,9 @@ def import_scores(
     from pcan_pose.clip_list import read_clip_list
     from pcan_pose.mmaction_scores import read_mmaction_scores
     from pcan_pose.scores import write_scores
-    from pcan_pose.taxonomy import MA52, Taxonomy
+    from pcan_pose.taxonomy import find_taxonomy
 
-    tree = MA52 if taxonomy.lower() == MA52.name else Taxonomy.from_yaml(taxonomy)
+    tree = find_taxonomy(taxonomy)
     scores = read_mmaction_scores(
         pickle_file, read_clip_list(clip_list), tree, branch=branch, model=model, prefix=prefix, kind=kind
     )

@@ -1,12 +1,10 @@
 """The command `report`: a run in, pictures of its prototypes, embeddings and mistakes out."""
 
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
+
+from pcan_pose.atomic import atomic_folder
 
 
 @click.command()
@@ -24,6 +22,7 @@ def report(run: Path, split: str | None, baseline: Path | None, out: Path | None
     """
     from pcan_pose.engine.embeddings import embed_run
     from pcan_pose.engine.test import test_run
+    from pcan_pose.errors import DataError
     from pcan_pose.report import RunResult, write_report
 
     out = run / "report" if out is None else out
@@ -41,8 +40,11 @@ def report(run: Path, split: str | None, baseline: Path | None, out: Path | None
         if baseline is None
         else test_run(baseline, embedded.split, data=embedded.config.data.path, device=device),
     )
-    with _fresh_folder(out) as folder:
-        write_report(folder, result)
+    try:
+        with atomic_folder(out.resolve()) as folder:
+            write_report(folder, result)
+    except OSError as error:
+        raise DataError(f"{out}: cannot be written ({error.strerror or error}).") from error
     click.echo(f"wrote {out / 'report.md'} and the pictures beside it ({len(embedded.scores):,} clips)")
 
 
@@ -60,28 +62,3 @@ def _check(out: Path, overwrite: bool) -> None:
         raise DataError(
             f"{out}: holds an earlier report; replace it with --overwrite, or name another folder with --out."
         )
-
-
-@contextmanager
-def _fresh_folder(out: Path) -> Iterator[Path]:
-    """Yield a folder to fill, which takes the place of `out` when the block ends well and vanishes when it does not."""
-    from pcan_pose.errors import DataError
-
-    out = out.resolve()
-    fresh, old = (out.with_name(f".{out.name}.{os.getpid()}.{word}") for word in ("new", "old"))
-    try:
-        fresh.mkdir(parents=True)
-        yield fresh
-        if out.exists():
-            out.rename(old)
-        try:
-            fresh.rename(out)
-        except OSError:
-            if old.exists():
-                old.rename(out)
-            raise
-    except OSError as error:
-        raise DataError(f"{out}: cannot be written ({error.strerror or error}).") from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)

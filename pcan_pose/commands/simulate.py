@@ -13,7 +13,7 @@ import click
 @click.option(
     "--long-tail/--balanced",
     default=False,
-    help="Actions as frequent as in MA-52, at least 3 clips each, or all alike.  [default: balanced]",
+    help="Actions as frequent as in MA-52 (of 156 clips or more at least 3 each), or all alike.  [default: balanced]",
 )
 @click.option(
     "--noise",

@@ -42,7 +42,9 @@ def train(config_file: Path, overrides: tuple[str, ...], resume: bool, dry_run: 
 def _describe(settings: "RunConfig") -> None:
     import torch
 
+    from pcan_pose.config import TwoBranchConfig
     from pcan_pose.data.dataset import class_counts
+    from pcan_pose.engine.branches import start_from_runs
     from pcan_pose.engine.distributed import pick_device
     from pcan_pose.engine.network import build_network, with_precision
     from pcan_pose.engine.sources import choose_clips, load_data
@@ -57,6 +59,8 @@ def _describe(settings: "RunConfig") -> None:
     network = build_network(
         with_precision(settings, device), tree, layout=header.layout, dims=header.dims, action_counts=counts
     )
+    if isinstance(settings.encoder, TwoBranchConfig):
+        start_from_runs(network, settings.encoder, tree)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     encoder = sum(parameter.numel() for parameter in network.encoder.parameters())
     steps = len(clips.train) * settings.train.repeats // settings.train.batch_size

@@ -33,6 +33,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is no text in UTF-8 ({error.reason}); save it as UTF-8.") from error
     content = _yaml(text, str(path))
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected keys such as name, data and train, got {type(content).__name__}.")

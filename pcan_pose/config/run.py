@@ -82,10 +82,6 @@ class RunConfig(Section):
     @model_validator(mode="after")
     def _pictures(self) -> "RunConfig":
         if not isinstance(self.encoder, EfficientNetConfig | VideoTransformerConfig | TwoBranchConfig):
-            if self.data.rgb is not None:
-                raise ValueError(f"encoder {self.encoder.type!r} sees no pictures; take data.rgb out")
-            if self.optim.layer_decay != 1:
-                raise ValueError(f"optim.layer_decay is for encoders of pictures, not {self.encoder.type!r}: drop it")
             return self
         if self.data.rgb is None:
             raise ValueError(
@@ -103,6 +99,16 @@ class RunConfig(Section):
             if absent := sorted(set(seen) - set(self.data.streams)):
                 raise ValueError(f"members of the encoder see {', '.join(absent)}, which data.streams does not have")
         return self
+
+    @property
+    def without_effect(self) -> list[str]:
+        """Keys that are set and change nothing with this encoder; a file that serves several runs may have them."""
+        if isinstance(self.encoder, EfficientNetConfig | VideoTransformerConfig | TwoBranchConfig):
+            return []
+        return [
+            *(["data.rgb"] if self.data.rgb is not None else []),
+            *(["optim.layer_decay"] if self.optim.layer_decay != 1 else []),
+        ]
 
     @property
     def folder(self) -> Path:

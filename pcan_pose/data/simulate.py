@@ -48,8 +48,8 @@ class SimulationConfig:
         clips: How many clips, at least 1.
         subjects: How many people they are of, at least 1.
         seed: The seed, at least 0; equal configurations give equal clips.
-        long_tail: Whether the actions are as frequent as in MA-52's train split (each at least 3 times, so that it is
-            in every split) or all alike.
+        long_tail: Whether the actions are as frequent as in MA-52's train split (with 156 clips or more each at least
+            3 times, so that it is in every split) or all alike.
         noise: How noisy the keypoints are, at least 0; 1 resembles a good 2-D estimator, 0 gives exact positions,
             full scores and no missing hands.
         ambiguity: How alike the actions are, at least 0: scatter of targets and amplitudes, and movements of other

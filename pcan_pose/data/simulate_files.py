@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -12,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pcan_pose.atomic import atomic_folder
 from pcan_pose.data.simulate import SimulationConfig, clean_clips, simulate_chunks
 from pcan_pose.data.simulate_video import render_clip
 from pcan_pose.errors import DataError
@@ -95,11 +94,5 @@ def _appearing(path: Path) -> Iterator[Path]:
     """Give a folder that gets its name when all went well, and is removed otherwise."""
     if path.exists():
         raise DataError(f"{path}: already exists; name another folder, or delete it first.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
+    with atomic_folder(path) as folder:
         yield folder
-        folder.chmod(0o755)
-        folder.rename(path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -16,7 +16,6 @@ _HAIR = Reach(frame="head", at=(0.045, 0.125, 0.02), point=(-0.5, 0.7, -0.45), e
 _CHEEK = Reach(frame="head", at=(0.055, -0.04, 0.08), point=(-0.35, 0.8, -0.45))
 _EYE = Reach(frame="head", at=(0.034, 0.025, 0.095), point=(-0.4, 0.75, -0.5))
 _NOSE = Reach(frame="head", at=(0.004, -0.015, 0.115), curl=0.5, index=0.15)
-_KNEAD = Reach(frame="rest", at=(0.0, 0.01, 0.01), grip=0.5, point=(-0.3, 0.1, 0.9), curl=0.3)
 _FORWARD = Reach(frame="trunk", at=(0.20, 0.30, 0.52), point=(0.05, 0.1, 1.0), grip=0.2, curl=0.1)
 _TALK = Reach(frame="trunk", at=(0.14, 0.24, 0.33), point=(0.0, 0.4, 0.9), grip=0.3, curl=0.2,
               osc=(0.04, 0.06, 0.03), circle=(0.03, 0.0, 0.03), curl_osc=0.1)  # fmt: skip

@@ -42,7 +42,8 @@ _TOLERANCE = 1e-4
 _SAMPLING = (
     "Give all frames of a clip as they were extracted; clips of one call have the same number of frames F. The graph "
     "centres and scales them and then samples T frames: frame t lies at positions[t] * (F - 1), interpolated linearly "
-    "between the frames before and after it; of a joint that only one of the two has, that one's is taken."
+    "between the frames before and after it; of a joint that only one of the two has, that one's is taken. A place "
+    "within 0.001 of a frame is that frame alone."
 )
 _PADDING = " A clip of fewer than T frames keeps its own, and the places that it leaves are empty."
 

@@ -78,6 +78,10 @@ class RunFolder:
         Raises:
             CheckpointError: If there is a run already.
         """
+        if self.begun and not (self.path / CONFIG).is_file():
+            raise CheckpointError(
+                f"{self.path}: holds files but no run (no {CONFIG}); delete it, or choose another --set name=..."
+            )
         if self.begun:
             raise CheckpointError(
                 f"{self.path}: already exists; continue it with --resume, or choose another --set name=..."

@@ -59,11 +59,15 @@ def train(config: RunConfig, *, resume: bool = False, progress: Progress | None 
         data = load_data(config, mine.device)
         mine.rows(config.train.batch_size)
         folder = RunFolder(config.folder)
+        trainer = Trainer(config, data, mine, folder)
+        # A checkpoint appears only after all processes have trained, so all find the same here.
+        if not folder.checkpoint.is_file():
+            trainer.start_from_runs()
         if mine.is_first and resume and folder.begun:
             folder.check_resumable(config)
         elif mine.is_first:
             folder.create(config)
-        Trainer(config, data, mine, folder).run(progress)
+        trainer.run(progress)
         return folder.path
 
 
@@ -91,6 +95,8 @@ class Trainer:
         self.averaged = Average(self.recognizer, config.train.ema) if config.train.ema else None
         if mine.size > 1:
             use_global_batch_norm(self.recognizer)
+        if idle := config.without_effect:
+            log.warning("%s: of no effect, as encoder %r sees no pictures.", ", ".join(idle), config.encoder.type)
         if config.train.precision == "bf16" and not computes_bfloat16(mine.device.type):
             log.warning(
                 "train.precision=bf16 is slow here, as this %s has no instructions for it; auto takes fp32 instead.",
@@ -120,13 +126,20 @@ class Trainer:
         """The network that is tested and saved: averaged weights if the run has them."""
         return self.recognizer if self.averaged is None else self.averaged.network
 
+    def start_from_runs(self) -> None:
+        """Load what the configuration says that the run starts from: other runs' weights, of two branches.
+
+        Raises:
+            CheckpointError: If such a run cannot be used.
+        """
+        if isinstance(self.config.encoder, TwoBranchConfig):
+            start_from_runs(self.recognizer, self.config.encoder, self.data.taxonomy)
+
     def run(self, progress: Progress | None = None) -> None:
         """Train to the last epoch, from the folder's checkpoint if there is one."""
         train = self.config.train
         if self.folder is not None and self._same_for_all(self.folder.checkpoint).is_file():
             self.load(load_checkpoint(self.folder.checkpoint))
-        elif isinstance(self.config.encoder, TwoBranchConfig):
-            start_from_runs(self.recognizer, self.config.encoder, self.data.taxonomy)
         writes = self.folder is not None and self.mine.is_first
         if writes and self.folder is not None:
             self.folder.start(self.epoch)
@@ -238,7 +251,12 @@ class Trainer:
                 self.averaged.updates = int(state["averaged_updates"])  # type: ignore[call-overload]
             self.optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]
             self.schedule.load_state_dict(state["schedule"])  # type: ignore[arg-type]
-        except (KeyError, RuntimeError, ValueError) as error:
+        except KeyError as error:
+            raise CheckpointError(
+                f"the checkpoint has no {error}: another version of pcan-pose wrote it; 'test' still reads it, but to "
+                "go on needs that version."
+            ) from error
+        except (RuntimeError, ValueError) as error:
             raise CheckpointError(
                 f"the checkpoint does not fit the configuration: {str(error).splitlines()[0]}"
             ) from error

@@ -36,6 +36,14 @@ def test_the_demo_leaves_everything_it_promises(tmp_path: Path) -> None:
     assert "replace it with --overwrite" in again.output
 
 
+def test_an_earlier_demo_stays_until_the_new_one_can_begin(tmp_path: Path) -> None:
+    (tmp_path / "report.md").write_text("the last one")
+    result = CliRunner().invoke(main, ["demo", "--out", str(tmp_path), "--overwrite", "--video", "x.mp4"])
+    assert result.exit_code == 1
+    assert "x.mp4: no such file; name a video with --video." in result.output
+    assert (tmp_path / "report.md").read_text() == "the last one"
+
+
 def test_a_folder_with_other_things_is_never_touched(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     result = CliRunner().invoke(main, ["demo", "--out", str(tmp_path), "--overwrite", "--video", "x.mp4"])

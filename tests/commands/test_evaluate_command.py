@@ -201,7 +201,10 @@ def test_the_faults_of_all_files_come_at_once(files: list[str], tmp_path: Path) 
     [
         (["--weights", "1,x"], "'1,x' is not a list of numbers such as 1,0.5."),
         (["--weights", "1"], "1 weights for 2 score files: give one each, as in 1,0.5."),
-        (["--out", "FIRST"], "is one of the score files read; name another file."),
+        (["--out", "FIRST"], "is a file that is read; name another."),
+        (["--json", "FIRST"], "is a file that is read; name another."),
+        (["--fit", "fit.parquet", "--fit", "fit2.parquet", "--save-fusion", "FIRST"], "--save-fusion"),
+        (["--compare", "other.parquet", "--out", "other.parquet"], "--out other.parquet is a file that is read"),
         (["FIRST"], "given twice:"),
         (["--body-weight", "-1"], "Invalid value for '--body-weight'"),
         (["--joint", "--body-weight", "1"], "--joint is --body-weight 1: give one of them."),

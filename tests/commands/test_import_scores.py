@@ -42,7 +42,11 @@ def test_the_score_file_is_written_and_described(files: list[Path]) -> None:
     ("options", "error", "message"),
     [
         ([], ScoreError, "holds the branches rgb, pose: choose one"),
-        (["--branch", "rgb", "--taxonomy", "none.yaml"], TaxonomyError, "none.yaml: cannot be read"),
+        (
+            ["--branch", "rgb", "--taxonomy", "none.yaml"],
+            TaxonomyError,
+            "'none.yaml': neither ma52 nor a file",
+        ),
         (["--branch", "rgb", "--clip-list", "none.txt"], DataError, "none.txt: cannot be read"),
     ],
 )

@@ -147,5 +147,7 @@ def test_what_cannot_be(rgb: Configure, configure: Configure, tmp_path: Path, cr
     run = train(rgb(train__epochs=1))
     with pytest.raises(ConfigError, match="the run has one branch only"):
         engine_test.test_run(run, "val", device="cpu", branch="rgb")
+    unfit = rgb(name="unfit", encoder=both(pose_run=str(run)))
     with pytest.raises(CheckpointError, match="does not fit the configuration's branch"):
-        train(rgb(name="unfit", encoder=both(pose_run=str(run))))
+        train(unfit)
+    assert not unfit.folder.exists()

@@ -35,6 +35,20 @@ def test_an_empty_folder_is_no_run(configure: Configure) -> None:
     assert folder.config() == configure()
 
 
+def test_what_lies_in_the_way_is_named(configure: Configure) -> None:
+    folder = RunFolder(configure().folder)
+    folder.path.mkdir(parents=True)
+    (folder.path / "environment.json").touch()  # what is left of a run that was killed at its very start
+    with pytest.raises(CheckpointError, match=r"holds files but no run \(no config\.yaml\); delete it, or choose"):
+        folder.create(configure())
+    (folder.path / "environment.json").unlink()
+    folder.path.rmdir()
+    folder.path.touch()
+    for act in (folder.create, lambda config: folder.begun):
+        with pytest.raises(CheckpointError, match="is a file; choose another --set name"):
+            act(configure())
+
+
 def test_a_folder_without_configuration_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"not a run folder \(no config\.yaml\)"):
         RunFolder(tmp_path).config()

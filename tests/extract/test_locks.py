@@ -1,4 +1,5 @@
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +83,13 @@ def test_the_last_one_tidies_up(folder):
     with FolderLock(folder, EVERYTHING):
         (folder / "staged.parquet").touch()
     assert [path.name for path in folder.iterdir()] == ["staged.parquet"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which nothing can be made: /proc")
+@pytest.mark.timeout(20)
+def test_a_folder_that_cannot_be_made_is_an_error():
+    with pytest.raises(FileNotFoundError), FolderLock(Path("/proc/none/set"), Share(1, 1)):
+        pass
 
 
 def test_a_lock_that_is_removed_while_one_waits_is_taken_anew(folder):
