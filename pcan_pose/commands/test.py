@@ -33,7 +33,7 @@ import click
     default=0,
     show_default=True,
     type=click.IntRange(min=0),
-    help="Ask the P nearest clips of the run's training split too, as the network sees them; 10 is a good choice.",
+    help="Ask the P nearest training clips too, as the network sees them, such as 10; see on val if it helps.",
 )
 @click.option(
     "--neighbour-weight",
