@@ -40,7 +40,7 @@ RUNS: dict[str, dict[str, Any]] = {
         "train__epochs": 1,
         "encoder": {"type": "stgcn++", "base_channels": 12},
         "head__logit_adjustment": 1.0,
-        "optim__lr": 0.01,
+        "optim__lr": 0.005,
     },
     "two persons": {"train__epochs": 1, "data__persons": 2, "train__ema": 0, "encoder__groups": 2},
     "mapped files": {"train__epochs": 1, "data__memory": "map"},
