@@ -42,7 +42,7 @@ RUNS: dict[str, dict[str, Any]] = {
         "head__logit_adjustment": 1.0,
         "optim__lr": 0.005,
     },
-    "two persons": {"train__epochs": 1, "data__persons": 2, "train__ema": 0, "encoder__groups": 2},
+    "two persons": {"train__epochs": 1, "data__persons": 2, "train__ema": 0, "encoder__groups": 2, "optim__lr": 0.02},
     "mapped files": {"train__epochs": 1, "data__memory": "map"},
     "committee": {
         "train__epochs": 1,
