@@ -29,9 +29,10 @@ test: $(STAMP)
 test-fast: $(STAMP)
 	$(BIN)/pytest -m 'not slow and not ray'
 
-# MediaPipe forces numpy 1; everything else also runs with numpy 2, whose newest release this takes.
+# MediaPipe forces numpy 1; everything else also runs with numpy 2, whose newest release this takes. Slow tests, which stop,
+# kill and starve processes, compute nothing that the others do not.
 test-numpy2: $(NUMPY2)/.installed
-	$(NUMPY2)/bin/pytest -m 'not ray'
+	$(NUMPY2)/bin/pytest -m 'not slow and not ray'
 
 $(NUMPY2)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(NUMPY2)
