@@ -207,9 +207,6 @@ def evaluate(
         click.echo(f"wrote {path}", err=json_file == "-")
 
 
-_OPTIONS = {"json_file": "json", "save_fusion": "save-fusion"}
-
-
 def _check_usage(context: click.Context, scores: Sequence[Path]) -> None:
     given = context.params
     resolved = [path.resolve() for path in (*scores, *given["fit"])]
@@ -224,9 +221,10 @@ def _check_usage(context: click.Context, scores: Sequence[Path]) -> None:
         raise click.UsageError(f"{len(fit)} files to fit on for {len(scores)} score files: give --fit once for each.")
     others = [given[name] for name in ("compare", "fusion", "subset", "clip_list") if given[name]]
     inputs = [*resolved, *(path.resolve() for path in others)]
+    options = {option.name: option.opts[0] for option in context.command.params}
     for name in ("out", "json_file", "save_fusion", "submission", "confusion"):
         if given[name] and Path(given[name]).resolve() in inputs:
-            raise click.UsageError(f"--{_OPTIONS.get(name, name)} {given[name]} is a file that is read; name another.")
+            raise click.UsageError(f"{options[name]} {given[name]} is a file that is read; name another.")
     if given["joint"] and given["body_weight"]:
         raise click.UsageError("--joint is --body-weight 1: give one of them.")
     exclusive = [f"--{name}" for name in ("weights", "fit", "fusion") if given[name]]

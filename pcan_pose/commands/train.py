@@ -40,30 +40,28 @@ def train(config_file: Path, overrides: tuple[str, ...], resume: bool, dry_run: 
 
 
 def _describe(settings: "RunConfig") -> None:
-    import torch
-
-    from pcan_pose.config import TwoBranchConfig
-    from pcan_pose.data.dataset import class_counts
     from pcan_pose.engine.branches import start_from_runs
     from pcan_pose.engine.distributed import pick_device
     from pcan_pose.engine.network import build_network, with_precision
-    from pcan_pose.engine.sources import choose_clips, load_data
+    from pcan_pose.engine.sources import choose_clips, load_chosen
 
     device = pick_device(settings.train.device)
     clips = choose_clips(settings)
     tree, header = clips.taxonomy, clips.header
     if settings.data.memory != "map":
         # Clips that cannot be read are said now; of a map this would write the files.
-        load_data(settings, device)
-    counts = torch.from_numpy(class_counts(clips.train.labels, tree.num_actions))
+        load_chosen(clips, settings, device)
     network = build_network(
-        with_precision(settings, device), tree, layout=header.layout, dims=header.dims, action_counts=counts
+        with_precision(settings, device),
+        tree,
+        layout=header.layout,
+        dims=header.dims,
+        action_counts=clips.action_counts,
     )
-    if isinstance(settings.encoder, TwoBranchConfig):
-        start_from_runs(network, settings.encoder, tree)
+    start_from_runs(network, settings.encoder, tree)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     encoder = sum(parameter.numel() for parameter in network.encoder.parameters())
-    steps = len(clips.train) * settings.train.repeats // settings.train.batch_size
+    steps = settings.train.steps_per_epoch(len(clips.train))
     lines = {
         "run": settings.folder,
         "device": device,

@@ -61,6 +61,10 @@ class TrainConfig(Section):
     val_every: int = Field(default=5, ge=1, description="epochs between measurements of the val split")
     save_every: int = Field(default=1, ge=1, description="epochs between checkpoints")
 
+    def steps_per_epoch(self, clips: int) -> int:
+        """Return the steps of an epoch over so many clips; what does not fill a batch is left out."""
+        return clips * self.repeats // self.batch_size
+
 
 class RunConfig(Section):
     """A whole run."""
@@ -81,7 +85,7 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _pictures(self) -> "RunConfig":
-        if not isinstance(self.encoder, EfficientNetConfig | VideoTransformerConfig | TwoBranchConfig):
+        if not self.sees_pictures:
             return self
         if self.data.rgb is None:
             raise ValueError(
@@ -101,9 +105,14 @@ class RunConfig(Section):
         return self
 
     @property
+    def sees_pictures(self) -> bool:
+        """Whether the encoder sees pictures, alone or beside skeletons."""
+        return isinstance(self.encoder, EfficientNetConfig | VideoTransformerConfig | TwoBranchConfig)
+
+    @property
     def without_effect(self) -> list[str]:
         """Keys that are set and change nothing with this encoder; a file that serves several runs may have them."""
-        if isinstance(self.encoder, EfficientNetConfig | VideoTransformerConfig | TwoBranchConfig):
+        if self.sees_pictures:
             return []
         return [
             *(["data.rgb"] if self.data.rgb is not None else []),

@@ -28,22 +28,16 @@ class Average(Generic[Network]):
     @torch.no_grad()
     def update(self, network: nn.Module) -> None:
         """Return nothing; take a network of the same weights and buffers in."""
-        pairs = list(zip(_tensors(self.network), _tensors(network), strict=True))
-        floats = [pair for pair in pairs if pair[0].is_floating_point()]
-        counts = [pair for pair in pairs if not pair[0].is_floating_point()]
         # The first update is all that there is.
         kept = min(self._decay, (1 + self.updates) / (10 + self.updates)) if self.updates else 0.0
-        if floats:
-            averaged, current = map(list, zip(*floats, strict=True))
-            if kept:
-                torch._foreach_lerp_(averaged, current, 1 - kept)
-            else:
-                torch._foreach_copy_(averaged, current)
-        if counts:
-            averaged, current = map(list, zip(*counts, strict=True))
-            torch._foreach_copy_(averaged, current)
+        averaged, current = _tensors(self.network), _tensors(network)
+        torch._foreach_lerp_(averaged[True], current[True], 1 - kept)
+        if averaged[False]:
+            torch._foreach_copy_(averaged[False], current[False])
         self.updates += 1
 
 
-def _tensors(network: nn.Module) -> list[Tensor]:
-    return [tensor.detach() for tensor in (*network.parameters(), *network.buffers())]
+def _tensors(network: nn.Module) -> dict[bool, list[Tensor]]:
+    """Return weights and buffers by whether they are floats."""
+    tensors = [tensor.detach() for tensor in (*network.parameters(), *network.buffers())]
+    return {floats: [tensor for tensor in tensors if tensor.is_floating_point() == floats] for floats in (True, False)}

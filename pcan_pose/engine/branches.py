@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 from torch import nn
 
-from pcan_pose.config import TwoBranchConfig
+from pcan_pose.config import EncoderConfig, TwoBranchConfig
 from pcan_pose.engine.checkpoint import load_checkpoint
 from pcan_pose.engine.run_folder import RunFolder
 from pcan_pose.errors import CheckpointError, ConfigError
@@ -53,12 +53,16 @@ def one_member(recognizer: Recognizer, member: int) -> Recognizer:
     return Recognizer(alone, MemberHeads([head.members[k]], alone.member_features), recognizer.precision)
 
 
-def start_from_runs(recognizer: Recognizer, config: TwoBranchConfig, taxonomy: Taxonomy) -> None:
-    """Load encoders and heads of the runs that the configuration names; the exchange keeps its own start.
+def start_from_runs(recognizer: Recognizer, config: EncoderConfig, taxonomy: Taxonomy) -> None:
+    """Load encoders and heads of the runs that two branches start from; nothing for other encoders.
+
+    What passes between the branches keeps its own start.
 
     Raises:
         CheckpointError: If a run cannot be used, was trained with another taxonomy, or does not fit.
     """
+    if not isinstance(config, TwoBranchConfig):
+        return
     for branch, run in zip(BRANCHES, (config.pose_run, config.rgb_run), strict=True):
         if run is not None:
             alone = one_branch(recognizer, branch)

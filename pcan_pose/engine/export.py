@@ -18,11 +18,8 @@ from pcan_pose.atomic import atomic_write
 from pcan_pose.config import (
     CommitteeConfig,
     DataConfig,
-    EfficientNetConfig,
     PoseEncoderConfig,
     RunConfig,
-    TwoBranchConfig,
-    VideoTransformerConfig,
 )
 from pcan_pose.data.memory_dataset import PoseDataset
 from pcan_pose.data.pose_source import PoseSource
@@ -159,7 +156,7 @@ def _refuse_others(config: RunConfig) -> None:
         ConfigError: If it does not.
     """
     encoder = config.encoder
-    if isinstance(encoder, EfficientNetConfig | VideoTransformerConfig | TwoBranchConfig):
+    if config.sees_pictures:
         raise ConfigError(
             f"{config.folder}: encoder {encoder.type!r} sees pictures; only runs over skeletons can be exported, so "
             "train or name one of these."

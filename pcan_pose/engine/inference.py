@@ -27,8 +27,8 @@ class NearestClips:
     """
 
     clips: ClipSource
-    count: int = 10
-    weight: float = 0.5
+    count: int
+    weight: float
 
 
 @torch.inference_mode()
@@ -61,8 +61,7 @@ def score_clips(
     network = inference if nearest is None else WithNeighbours(inference, _neighbours(inference, nearest, taxonomy))
     batch_size = batch_size or clips.scoring_size
     action_logits, body_logits = [], []
-    for start in range(0, len(clips), batch_size):
-        batch = torch.arange(start, min(start + batch_size, len(clips)), device=clips.device)
+    for batch in torch.split(torch.arange(len(clips), device=clips.device), batch_size):
         actions, bodies = [], []
         for inputs in clips.scoring_batch(batch, copies):
             prediction = network(*inputs)
@@ -83,10 +82,11 @@ def score_clips(
 
 def _neighbours(network: Recognizer, nearest: NearestClips, taxonomy: Taxonomy) -> Neighbours:
     clips = nearest.clips
-    features = []
-    for start in range(0, len(clips), clips.scoring_size):
-        batch = torch.arange(start, min(start + clips.scoring_size, len(clips)), device=clips.device)
-        features += [network.encode(*inputs) for inputs in clips.scoring_batch(batch, 0)]
+    features = [
+        network.encode(*inputs)
+        for batch in torch.split(torch.arange(len(clips), device=clips.device), clips.scoring_size)
+        for inputs in clips.scoring_batch(batch, 0)
+    ]
     return Neighbours(
         torch.cat(features),
         clips.labels,

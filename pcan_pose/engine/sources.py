@@ -1,6 +1,7 @@
 """The clips of a run: what it trains on and what it is measured on."""
 
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -20,10 +21,12 @@ from pcan_pose.errors import ConfigError, DataError
 from pcan_pose.keypoints import Header
 from pcan_pose.taxonomy import Taxonomy
 
+Clips = TypeVar("Clips", ClipIndex, ClipSource)
+
 
 @dataclass(frozen=True)
-class TrainingData:
-    """What a run trains on and measures.
+class TrainingData(Generic[Clips]):
+    """What a run trains on and measures: clips whose keypoints are on disk still, or as a network takes them.
 
     Args:
         train: Clips with labels.
@@ -32,48 +35,40 @@ class TrainingData:
         header: What the keypoint set says of itself.
     """
 
-    train: ClipSource
-    val: ClipSource | None
+    train: Clips
+    val: Clips | None
     taxonomy: Taxonomy
     header: Header
 
     @property
     def action_counts(self) -> torch.Tensor:
         """Training clips of each action, int64 (K_a,)."""
-        return torch.from_numpy(class_counts(self.train.labels.cpu().numpy(), self.taxonomy.num_actions))
+        labels = torch.as_tensor(self.train.labels).cpu().numpy()
+        return torch.from_numpy(class_counts(labels, self.taxonomy.num_actions))
 
 
-@dataclass(frozen=True)
-class ChosenClips:
-    """Which clips a run trains on and measures; their keypoints are on disk.
-
-    Args:
-        train: Clips with labels.
-        val: Clips to measure, or None.
-        taxonomy: The action tree.
-        header: What the keypoint set says of itself.
-    """
-
-    train: ClipIndex
-    val: ClipIndex | None
-    taxonomy: Taxonomy
-    header: Header
-
-
-def load_data(config: RunConfig, device: torch.device) -> TrainingData:
+def load_data(config: RunConfig, device: torch.device) -> TrainingData[ClipSource]:
     """Return the clips of a configuration on a device.
 
     Raises:
         DataError: As `choose_clips`, or if clips cannot be read.
         ConfigError: As `choose_clips`.
     """
-    chosen = choose_clips(config)
+    return load_chosen(choose_clips(config), config, device)
+
+
+def load_chosen(chosen: TrainingData[ClipIndex], config: RunConfig, device: torch.device) -> TrainingData[ClipSource]:
+    """Return clips that `choose_clips` gave on a device.
+
+    Raises:
+        DataError: If clips cannot be read.
+    """
     train = make_source(chosen.train, config, device)
     val = None if chosen.val is None else make_source(chosen.val, config, device)
     return TrainingData(train, val, chosen.taxonomy, chosen.header)
 
 
-def choose_clips(config: RunConfig) -> ChosenClips:
+def choose_clips(config: RunConfig) -> TrainingData[ClipIndex]:
     """Return which clips a configuration means, without their keypoints.
 
     Raises:
@@ -105,7 +100,7 @@ def choose_clips(config: RunConfig) -> ChosenClips:
                 f"{config.data.path}: split {config.data.val_split!r} cannot be measured, its clips have no label or "
                 f"one outside 0..{taxonomy.num_actions - 1}; label them, or set data.val_split=null."
             )
-    return ChosenClips(training, val, taxonomy, keypoint_set.header)
+    return TrainingData(training, val, taxonomy, keypoint_set.header)
 
 
 def make_source(

@@ -63,7 +63,8 @@ def test_run(
     clips = make_source(keypoint_set.select(keypoint_set.in_split(split)), config, place, branch)
     nearest = None
     if neighbours:
-        training = _labelled(_fitting(config.data.path, state, taxonomy), config.data.train_split)
+        own = keypoint_set if data is None else _fitting(config.data.path, state, taxonomy)
+        training = _labelled(own, config.data.train_split)
         nearest = NearestClips(make_source(training, config, place, branch), neighbours, neighbour_weight)
     scores = score_clips(recognizer, clips, taxonomy, model=config.name, copies=copies, nearest=nearest)
     if member is not None and isinstance(config.encoder, CommitteeConfig):

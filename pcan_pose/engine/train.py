@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LambdaLR
 
-from pcan_pose.config import RunConfig, TwoBranchConfig
+from pcan_pose.config import RunConfig
 from pcan_pose.data.source import ClipSource
 from pcan_pose.engine.averaging import Average
 from pcan_pose.engine.branches import start_from_runs
@@ -62,7 +62,7 @@ def train(config: RunConfig, *, resume: bool = False, progress: Progress | None 
         trainer = Trainer(config, data, mine, folder)
         # A checkpoint appears only after all processes have trained, so all find the same here.
         if not folder.checkpoint.is_file():
-            trainer.start_from_runs()
+            start_from_runs(trainer.recognizer, config.encoder, data.taxonomy)
         if mine.is_first and resume and folder.begun:
             folder.check_resumable(config)
         elif mine.is_first:
@@ -81,7 +81,9 @@ class Trainer:
         folder: Where to write; None writes nothing.
     """
 
-    def __init__(self, config: RunConfig, data: TrainingData, mine: Processes, folder: RunFolder | None) -> None:
+    def __init__(
+        self, config: RunConfig, data: TrainingData[ClipSource], mine: Processes, folder: RunFolder | None
+    ) -> None:
         config = with_precision(config, mine.device)
         self.config, self.data, self.mine, self.folder = config, data, mine, folder
         torch.manual_seed(config.seed)
@@ -114,7 +116,7 @@ class Trainer:
             options: dict[str, Any] = {switch: False}
             step = DistributedDataParallel(step, **options)
         self.step = step
-        self.steps_per_epoch = len(data.train) * config.train.repeats // config.train.batch_size
+        self.steps_per_epoch = config.train.steps_per_epoch(len(data.train))
         self.optimizer = build_optimizer(self.recognizer, config.optim, fused=mine.device.type == "cuda")
         warmup = config.optim.warmup_epochs * self.steps_per_epoch
         total = config.train.epochs * self.steps_per_epoch
@@ -125,15 +127,6 @@ class Trainer:
     def result(self) -> Recognizer:
         """The network that is tested and saved: averaged weights if the run has them."""
         return self.recognizer if self.averaged is None else self.averaged.network
-
-    def start_from_runs(self) -> None:
-        """Load what the configuration says that the run starts from: other runs' weights, of two branches.
-
-        Raises:
-            CheckpointError: If such a run cannot be used.
-        """
-        if isinstance(self.config.encoder, TwoBranchConfig):
-            start_from_runs(self.recognizer, self.config.encoder, self.data.taxonomy)
 
     def run(self, progress: Progress | None = None) -> None:
         """Train to the last epoch, from the folder's checkpoint if there is one."""
