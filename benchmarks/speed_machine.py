@@ -14,7 +14,7 @@ import pcan_pose
 from benchmarks.measure import device_name
 from benchmarks.speed_timing import Task, take_turns
 from pcan_pose.engine.network import PRECISIONS
-from pcan_pose.models.precision import computes_bfloat16
+from pcan_pose.models.precision import prefers_bfloat16
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class Limits:
 
 
 def measures_bfloat16(options: Options) -> bool:
-    """Return whether bf16 is measured: where a device only emulates it, in tiny sizes alone."""
-    return options.quick or computes_bfloat16(options.device.type)
+    """Return whether bf16 is measured: where a device is slow in it, in tiny sizes alone."""
+    return options.quick or prefers_bfloat16(options.device.type)
 
 
 @cache

@@ -28,7 +28,7 @@ OURS = ("pose", "committee")
 PRECISIONS = ("fp32", "bf16")
 LAYOUT, DIMS = "openpose28", 2
 NO_FOLDING = "pcan_pose.models.folding is not there"
-NO_BFLOAT16 = "bf16: this device has no instructions for it and would take hours"
+NO_BFLOAT16 = "bf16: this device is slow in it and would take hours"
 
 
 @dataclass(frozen=True)

@@ -31,12 +31,12 @@ def processor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Return a function that gives this processor some instructions and no others, as torch names them."""
     import torch
 
-    from pcan_pose.models.precision import computes_bfloat16
+    from pcan_pose.models.precision import prefers_bfloat16
 
     def has(**units: bool) -> None:
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units, raising=False)
-        computes_bfloat16.cache_clear()
+        prefers_bfloat16.cache_clear()
 
-    computes_bfloat16.cache_clear()
+    prefers_bfloat16.cache_clear()
     yield has
-    computes_bfloat16.cache_clear()
+    prefers_bfloat16.cache_clear()

@@ -48,8 +48,8 @@ class TrainConfig(Section):
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         default="fp32",
-        description="arithmetic of the encoder (autocast); auto is bf16 where the device has instructions for it, and "
-        "fp32 elsewhere, where bf16 can take ten times as long; the run folder says which it was",
+        description="arithmetic of the encoder (autocast); auto is bf16 where the device is faster in it, and "
+        "fp32 elsewhere, where bf16 takes two to ten times as long; the run folder says which it was",
     )
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
     threads: int | None = Field(default=None, ge=1, description="CPU threads; none keeps torch's choice")

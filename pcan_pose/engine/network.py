@@ -8,7 +8,7 @@ import torch
 from pcan_pose.config import CommitteeConfig, RunConfig
 from pcan_pose.data.streams import input_channels, stream_channels
 from pcan_pose.models.build import build_recognizer
-from pcan_pose.models.precision import computes_bfloat16
+from pcan_pose.models.precision import prefers_bfloat16
 from pcan_pose.models.recognizer import Recognizer
 from pcan_pose.models.rgb.encoder import RGBEncoder
 from pcan_pose.models.two_branch import TwoBranch
@@ -60,10 +60,10 @@ def build_network(
 
 
 def with_precision(config: RunConfig, device: torch.device) -> RunConfig:
-    """Return the configuration with what `train.precision: auto` means: bf16 where the device computes it itself."""
+    """Return the configuration with what `train.precision: auto` means: bf16 where the device is faster in it."""
     if config.train.precision != "auto":
         return config
-    precision = "bf16" if computes_bfloat16(device.type) else "fp32"
+    precision = "bf16" if prefers_bfloat16(device.type) else "fp32"
     return config.model_copy(update={"train": config.train.model_copy(update={"precision": precision})})
 
 

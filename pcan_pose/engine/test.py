@@ -17,7 +17,7 @@ from pcan_pose.engine.network import build_network, with_precision
 from pcan_pose.engine.run_folder import RunFolder
 from pcan_pose.engine.sources import make_source
 from pcan_pose.errors import CheckpointError, DataError
-from pcan_pose.models.precision import computes_bfloat16
+from pcan_pose.models.precision import prefers_bfloat16
 from pcan_pose.models.recognizer import Recognizer
 from pcan_pose.scores import ScoreSet
 from pcan_pose.taxonomy import Taxonomy
@@ -114,7 +114,7 @@ def load_run(
 ) -> tuple[RunConfig, Recognizer, Taxonomy, dict[str, object]]:
     """Return a run's configuration, its trained network on a device, its taxonomy and its checkpoint's content.
 
-    A network trained in bfloat16 computes in float32 on a device without instructions for bfloat16.
+    A network trained in bfloat16 computes in float32 on a device that is slow in bfloat16.
 
     Args:
         run: The run folder.
@@ -137,7 +137,7 @@ def load_run(
         recognizer.load_state_dict(state["model"])
     except RuntimeError as error:
         raise CheckpointError(f"{file}: does not fit the run's configuration: {str(error).splitlines()[0]}") from error
-    if not computes_bfloat16(place.type):
-        # It would convert to float32 for every step: slower, and less exact.
+    if not prefers_bfloat16(place.type):
+        # Slower there, and less exact.
         recognizer.precision = torch.float32
     return config, recognizer.to(place), taxonomy, state

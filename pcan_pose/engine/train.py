@@ -33,7 +33,7 @@ from pcan_pose.engine.sources import TrainingData, load_data
 from pcan_pose.errors import CheckpointError, DataError
 from pcan_pose.metrics import evaluate
 from pcan_pose.models.build import describe_rgb
-from pcan_pose.models.precision import computes_bfloat16
+from pcan_pose.models.precision import prefers_bfloat16
 from pcan_pose.models.recognizer import Recognizer, TrainingStep
 
 log = logging.getLogger(__name__)
@@ -99,9 +99,9 @@ class Trainer:
             use_global_batch_norm(self.recognizer)
         if idle := config.without_effect:
             log.warning("%s: of no effect, as encoder %r sees no pictures.", ", ".join(idle), config.encoder.type)
-        if config.train.precision == "bf16" and not computes_bfloat16(mine.device.type):
+        if config.train.precision == "bf16" and not prefers_bfloat16(mine.device.type):
             log.warning(
-                "train.precision=bf16 is slow here, as this %s has no instructions for it; auto takes fp32 instead.",
+                "train.precision=bf16 is slow here, as this %s has no fast units for it; auto takes fp32 instead.",
                 {"cpu": "processor", "cuda": "GPU"}[mine.device.type],
             )
         if mode := config.train.compile:

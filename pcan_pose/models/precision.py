@@ -1,19 +1,20 @@
-"""Whether a device computes in bfloat16 itself."""
+"""Whether a device is faster in bfloat16 than in float32."""
 
 from functools import cache
 
 import torch
 
-# What torch.cpu.get_capabilities calls instructions that multiply bfloat16: vectors and tiles of x86, vectors of ARM.
-_CPU_UNITS = ("avx512_bf16", "amx_bf16", "bf16")
+# What torch.cpu.get_capabilities calls units that multiply bfloat16 faster than float32: tiles of x86, vectors of ARM.
+# Not avx512_bf16, the vectors of x86: a Xeon with them and without tiles multiplies half as fast as in float32.
+_CPU_UNITS = ("amx_bf16", "bf16")
 
 
 @cache
-def computes_bfloat16(device_type: str) -> bool:
-    """Return whether this machine's devices of a kind have instructions for bfloat16.
+def prefers_bfloat16(device_type: str) -> bool:
+    """Return whether this machine's devices of a kind have units that are faster in bfloat16.
 
-    Others convert every number to float32 and back: one CPU without them took ten times as long as in float32. A torch
-    that cannot say what the processor has (before `torch.cpu.get_capabilities`) counts as one of them.
+    A CPU without any instructions for it converts every number to float32 and back: one took ten times as long as in
+    float32. A torch that cannot say what the processor has (before `torch.cpu.get_capabilities`) counts as one of them.
 
     Args:
         device_type: cpu or cuda.

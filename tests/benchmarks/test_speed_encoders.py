@@ -38,7 +38,7 @@ def test_encoders_are_compared_with_the_baseline(monkeypatch: pytest.MonkeyPatch
 
 def test_bf16_is_left_out_where_it_is_emulated(processor: Callable[..., None]) -> None:
     long = replace(QUICK, quick=False)
-    processor(avx512_bf16=True)
+    processor(amx_bf16=True)
     assert precisions(long) == ("fp32", "bf16") and left_out(long) == []
     processor()
     assert precisions(long) == ("fp32",) and left_out(long)[0].startswith("bf16: ")

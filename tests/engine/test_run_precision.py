@@ -17,7 +17,7 @@ Processor = Callable[..., None]
 @pytest.mark.parametrize(
     ("precision", "fast", "warns"), [("bf16", False, True), ("bf16", True, False), ("auto", False, False)]
 )
-def test_bfloat16_without_instructions_for_it_is_named(
+def test_slow_bfloat16_is_named(
     configure: Configure,
     processor: Processor,
     caplog: pytest.LogCaptureFixture,
@@ -25,7 +25,7 @@ def test_bfloat16_without_instructions_for_it_is_named(
     fast: bool,
     warns: bool,
 ) -> None:
-    processor(avx512_bf16=fast)
+    processor(amx_bf16=fast)
     trainer(configure(train__precision=precision))
     assert ("train.precision=bf16 is slow here, as this processor has no" in caplog.text) == warns
 
@@ -34,12 +34,12 @@ def test_bfloat16_without_instructions_for_it_is_named(
 def test_the_run_folder_says_what_auto_was(
     configure: Configure, processor: Processor, fast: bool, recorded: str
 ) -> None:
-    processor(avx512_bf16=fast)
+    processor(amx_bf16=fast)
     config = configure(train__epochs=1, train__precision="auto")
     folder = train(config)
     assert RunFolder(folder).config().train.precision == recorded
     train(config, resume=True)
-    processor(avx512_bf16=not fast)  # another machine
+    processor(amx_bf16=not fast)  # another machine
     with pytest.raises(CheckpointError, match=f"train.precision was '{recorded}', now '.*; a resumed run keeps its"):
         train(config, resume=True)
 
@@ -52,14 +52,12 @@ def test_a_run_that_says_auto_is_tested_in_what_this_device_is_fast_in(
     config = folder.path / "config.yaml"
     config.write_text(config.read_text().replace("precision: fp32", "precision: auto"))
     assert folder.config().train.precision == "auto"
-    processor(avx512_bf16=fast)
+    processor(amx_bf16=fast)
     assert engine_test.load_run(folder.path, "cpu")[1].precision == precision
 
 
-def test_a_test_computes_in_bfloat16_where_there_are_instructions_for_it(
-    configure: Configure, processor: Processor
-) -> None:
-    processor(avx512_bf16=True)
+def test_a_test_computes_in_bfloat16_where_that_is_fast(configure: Configure, processor: Processor) -> None:
+    processor(amx_bf16=True)
     run = train(configure(train__epochs=1, train__precision="bf16"))
     assert engine_test.load_run(run, "cpu")[1].precision == torch.bfloat16
     rounded = engine_test.test_run(run, "val", device="cpu").action_logits
