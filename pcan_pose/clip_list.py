@@ -40,6 +40,28 @@ def clip_name(name: str) -> str:
     return last.stem if last.suffix.lower() in _VIDEO_SUFFIXES else last.name
 
 
+def read_clip_ids(path: str | Path) -> tuple[str, ...]:
+    """The clip ids of a text file with one a line, each once, in its order.
+
+    Args:
+        path: the file; empty lines are skipped.
+
+    Raises:
+        DataError: a file that cannot be read, or holds no id.
+    """
+    ids = tuple(dict.fromkeys(line.strip() for line in _lines(Path(path)) if line.strip()))
+    if not ids:
+        raise DataError(f"{path}: holds no clip id; write one a line.")
+    return ids
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read as a text file ({error}).") from error
+
+
 def read_clip_list(path: str | Path) -> ClipList:
     """The clips of an annotation list: one file name a line, with or without an action id behind it.
 
@@ -53,11 +75,7 @@ def read_clip_list(path: str | Path) -> ClipList:
             the last two at once.
     """
     path = Path(path)
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as a text file ({error}).") from error
-    rows = [(number, line.split()) for number, line in enumerate(lines, 1) if line.strip()]
+    rows = [(number, line.split()) for number, line in enumerate(_lines(path), 1) if line.strip()]
     if not rows:
         raise DataError(f"{path}: names no clip; write one file name a line, such as test0000.mp4.")
     faults = [

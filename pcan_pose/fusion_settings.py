@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from pcan_pose.atomic import atomic_write
+from pcan_pose.atomic import atomic_write, check_file_writable
 from pcan_pose.errors import ScoreError, TaxonomyError
 from pcan_pose.scores import ScoreSet
 from pcan_pose.taxonomy import Taxonomy
@@ -118,8 +118,10 @@ class FusionSettings:
 
 
 def branch(scores: ScoreSet) -> str:
-    """`model/stream`: which branch the scores come from, on whatever split."""
-    return f"{scores.model}/{scores.stream}"
+    """`model/stream`, and what took part in the prediction: which branch scores come from, on whatever split."""
+    given = {key: scores.extra.get(key, "0") for key in ("copies", "neighbours", "neighbour_weight")}
+    changes = ", ".join(f"{key} {value}" for key, value in given.items() if value != "0")
+    return f"{scores.model}/{scores.stream}" + (f" ({changes})" if changes else "")
 
 
 def write_settings(path: str | Path, settings: FusionSettings) -> Path:
@@ -133,6 +135,7 @@ def write_settings(path: str | Path, settings: FusionSettings) -> Path:
         ScoreError: the file cannot be written there.
     """
     path = Path(path)
+    check_file_writable(path, ScoreError)
     content = {"format": "pcan_pose.fusion", "schema_version": SCHEMA_VERSION, **asdict(settings)}
     content["taxonomy"] = settings.taxonomy.to_dict() if settings.taxonomy else None
     try:

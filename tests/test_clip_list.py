@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pcan_pose.clip_list import clip_name, read_clip_list
+from pcan_pose.clip_list import clip_name, read_clip_ids, read_clip_list
 from pcan_pose.errors import DataError
 
 
@@ -51,3 +51,12 @@ def test_long_lists_of_faults_and_empty_files_are_short(tmp_path: Path) -> None:
         read_clip_list(listed(tmp_path, "\n\n"))
     with pytest.raises(DataError, match="cannot be read as a text file"):
         read_clip_list(tmp_path / "none.txt")
+
+
+def test_clip_ids_of_a_text_file(tmp_path: Path) -> None:
+    file = tmp_path / "ids.txt"
+    file.write_text("b\n\n a \nb\n", encoding="utf-8-sig")
+    assert read_clip_ids(file) == ("b", "a")
+    file.write_text("\n")
+    with pytest.raises(DataError, match=r"ids\.txt: holds no clip id; write one a line"):
+        read_clip_ids(file)

@@ -128,7 +128,11 @@ def test_members_of_a_committee(tmp_path: Path) -> None:
     (fault,) = faults_of(path, MEMBERS.replace(f", {SECOND}", ""))
     assert "a committee has at least two members" in fault
     (fault,) = faults_of(path, MEMBERS, "data.streams=[joint, joint_motion]")
-    assert "members of the encoder see bone, which data.streams does not have" in fault
+    assert fault.endswith("members of the encoder see bone, which data.streams does not have.")
+    changed = load_config(path, [MEMBERS, "encoder.members.1.encoder.widths=[16]", "encoder.members.0.streams.0=bone"])
+    assert isinstance(changed.encoder, CommitteeConfig)
+    assert [member.encoder.widths for member in changed.encoder.members] == [(64, 128, 256), (16,)]  # type: ignore[union-attr]
+    assert changed.encoder.members[0].streams == ("bone",)
 
 
 BRANCHES = "encoder={type: two-branch, pose: {type: pose}, rgb: {type: efficientnet-lite0}}"
@@ -140,6 +144,9 @@ BRANCHES = "encoder={type: two-branch, pose: {type: pose}, rgb: {type: efficient
         (["optim.lr"], "--set optim.lr: expected key=value, e.g. --set optim.lr=0.05."),
         (["=1"], "--set =1: expected key=value, e.g. --set optim.lr=0.05."),
         (["name.x=1"], "--set name.x=1: name is a value, not a section."),
+        ([MEMBERS, "encoder.members.2.streams=[bone]"], "encoder.members has items 0 to 1, and no '2'."),
+        ([MEMBERS, "encoder.members.last.streams=[bone]"], "encoder.members has items 0 to 1, and no 'last'."),
+        (["encoder.temporal_kernel=1"], "encoder.temporal_kernel: Input should be greater than or equal to 3, got 1."),
         (["data.streams=[joint, skin]"], "data.streams.1: Input should be 'joint'"),
         (["encoder.depths=[1]"], "widths and depths must have the same length, got 3 and 1"),
         (["encoder.temporal_kernel=4"], "temporal_kernel must be odd, got 4"),

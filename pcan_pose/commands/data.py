@@ -1,4 +1,4 @@
-"""The group `data`: import, import-scores, export, info, validate, split and simulate."""
+"""The group `data`: import, import-scores, export, info, validate, split, select, simulate and crops."""
 
 import json
 from collections import Counter
@@ -8,12 +8,13 @@ from typing import Any
 import click
 
 from pcan_pose.commands.data_crops import crops
+from pcan_pose.commands.data_select import select
 from pcan_pose.commands.import_scores import import_scores
 from pcan_pose.commands.simulate import simulate
 
 _SHOWN = 5
 _PLAIN_WIDTH = 120
-_PICTURES = (".png", ".pdf", ".svg")
+_PICTURES = (".png", ".pdf", ".svg", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 _SET = click.argument("keypoint_set", metavar="SET", type=click.Path(path_type=Path))
 
 
@@ -276,9 +277,12 @@ def _print_info(where: str, facts: dict[str, Any]) -> None:
 
 
 def _counted(counts: dict[str, float], form: str) -> str:
-    return ", ".join(form.format(name, count) for name, count in counts.items()) or "-"
+    named = [form.format(name, count) for name, count in list(counts.items())[:_SHOWN]]
+    more = [f"and {len(counts) - _SHOWN:,} more"] if len(counts) > _SHOWN else []
+    return ", ".join(named + more) or "-"
 
 
 data.add_command(simulate)
 data.add_command(import_scores)
 data.add_command(crops)
+data.add_command(select)

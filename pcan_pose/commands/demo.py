@@ -41,8 +41,9 @@ def demo(out: Path, video: Path | None, clips: int, epochs: int | None, overwrit
     video = _packaged_video() if video is None else video
     if not video.is_file():
         raise ExtractionError(f"{video}: no such file; name a video with --video.")
-    overrides = [f"output={out}", f"data.path={out / 'simulated'}", *([f"train.epochs={epochs}"] if epochs else [])]
-    config = load_config("demo", overrides)
+    config = load_config("demo", [f"train.epochs={epochs}"] if epochs else [])
+    data = config.data.model_copy(update={"path": out / "simulated"})
+    config = config.model_copy(update={"output": out, "data": data})
     # Only now, when the new one can begin, does the earlier one go.
     for path in left:
         if path.is_dir():

@@ -48,8 +48,9 @@ def simulate(
 ) -> None:
     """Simulate clips of MA-52's 52 actions.
 
-    Makes a keypoint set (openpose28, 2-D) with labels, subjects and the splits train, val and test (60/20/20). With
-    --render it also draws the people as they moved, without the estimator's errors, for the RGB branch.
+    Makes a keypoint set (openpose28, 2-D) with labels, subjects and the splits train, val and test: of every five
+    clips of an action three, one and one, so that 260 clips fill all of them. With --render it also draws the people
+    as they moved, without the estimator's errors, for the RGB branch.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

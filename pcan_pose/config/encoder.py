@@ -18,7 +18,7 @@ class PoseEncoderConfig(Section):
         default=(3, 2, 2), min_length=1, description="blocks of each stage; time is halved between stages"
     )
     groups: int = Field(default=1, ge=1, description="adjacencies of a block, each for its share of the channels")
-    temporal_kernel: int = Field(default=5, ge=1, description="frames that a temporal convolution spans; odd")
+    temporal_kernel: int = Field(default=5, ge=3, description="frames that a temporal convolution spans; odd")
     reduction: int = Field(default=4, ge=1, description="channels of a temporal bottleneck: width / reduction")
     stem_stride: int = Field(default=2, ge=1, description="stride in time of the first convolution")
     spatial: str | None = Field(

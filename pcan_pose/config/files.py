@@ -116,12 +116,24 @@ def _forget_switches(content: dict[str, Any]) -> None:
 
 
 def _assign(content: dict[str, Any], keys: list[str], value: Any, override: str) -> None:
-    for depth, key in enumerate(keys[:-1]):
-        inner = content.setdefault(key, {})
-        if not isinstance(inner, dict):
-            raise ConfigError(f"--set {override}: {'.'.join(keys[: depth + 1])} is a value, not a section.")
-        content = inner
-    content[keys[-1]] = value
+    place: Any = content
+    for depth, key in enumerate(keys):
+        step = _step(place, key, ".".join(keys[:depth]), override)
+        if depth == len(keys) - 1:
+            place[step] = value
+        else:
+            place = place[step] if isinstance(place, list) else place.setdefault(step, {})
+
+
+def _step(place: Any, key: str, where: str, override: str) -> str | int:
+    """Return what a key means inside a section or a list, whose items are numbered from 0."""
+    if isinstance(place, list):
+        if key.isdigit() and int(key) < len(place):
+            return int(key)
+        raise ConfigError(f"--set {override}: {where} has items 0 to {len(place) - 1}, and no {key!r}.")
+    if isinstance(place, dict):
+        return key
+    raise ConfigError(f"--set {override}: {where} is a value, not a section.")
 
 
 _ENCODERS = {get_args(kind.model_fields["type"].annotation)[0] for kind in get_args(EncoderConfig)}
@@ -139,7 +151,9 @@ def _faults(error: ValidationError, where: str) -> Iterator[str]:
         elif fault["type"] == "missing":
             yield f"{where}: {key!r} is missing; it has no default."
         else:
-            yield f"{where}: {key or 'configuration'}: {fault['msg']}, got {fault['input']!r}."
+            # A fault of a section as a whole says what it found itself.
+            got = "" if isinstance(fault["input"], dict) else f", got {fault['input']!r}"
+            yield f"{where}: {key or 'configuration'}: {fault['msg']}{got}."
 
 
 def _keys(loc: tuple[int | str, ...]) -> list[str]:

@@ -19,6 +19,8 @@ def _describe(section: dict[str, Any], root: dict[str, Any], prefix: str) -> Ite
         items = entry.get("items") or {}
         branches = [entry, *entry.get("oneOf", []), *entry.get("anyOf", []), items]
         references = [branch["$ref"].rsplit("/", 1)[-1] for branch in branches if "$ref" in branch]
+        if references and entry.get("default", ...) is None:
+            yield f"{prefix}{name}", "section or null", "null", entry.get("description", "")
         for reference in references:
             place = f"{name}.N" if "$ref" in items else name
             yield from _describe(root["$defs"][reference], root, f"{prefix}{place}.")

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from pcan_pose.config import DataConfig
 from pcan_pose.data.normalise import Floats, normalise
 from pcan_pose.errors import DataError
-from pcan_pose.keypoints import KeypointSet
+from pcan_pose.keypoints import KeypointSet, unreadable
 
 _CLIPS_AT_ONCE = 64
 
@@ -76,8 +76,7 @@ def _named(shard: Path) -> Iterator[None]:
     except MemoryError:
         raise  # Arrow's own is one of its exceptions too, and says nothing against the shard
     except (pa.ArrowException, OSError) as error:
-        text = str(error).splitlines()[0]
-        raise DataError(f"{shard}: not a readable Parquet file ({text}); make the shard again.") from error
+        raise unreadable(shard, error) from error
 
 
 def normalised(clips: KeypointSet, data: DataConfig) -> tuple[Floats, Floats]:
@@ -109,7 +108,8 @@ def refuse_empty(clip_ids: list[str], rows: npt.NDArray[np.int64]) -> None:
     if empty := [clip_ids[i] for i in np.flatnonzero(rows == 0).tolist()]:
         raise DataError(
             *(
-                f"clip {name!r} has no frame, or no person; remove it ('pcan-pose data validate' lists all)."
+                f"clip {name!r} has no frame, or no person; leave it out with 'pcan-pose data select --without' "
+                "('pcan-pose data validate' lists all)."
                 for name in empty[:20]
             )
         )

@@ -72,7 +72,7 @@ def start_from_runs(recognizer: Recognizer, config: EncoderConfig, taxonomy: Tax
 def _load(network: nn.Module, run: Path, taxonomy: Taxonomy) -> None:
     file = RunFolder(run).checkpoint
     state = load_checkpoint(file)
-    if state["taxonomy"] != taxonomy.to_json():
+    if Taxonomy.from_json(str(state["taxonomy"])) != taxonomy:
         raise CheckpointError(f"{file}: was trained with another taxonomy than the set has; start from another run.")
     try:
         network.load_state_dict(state["model"])

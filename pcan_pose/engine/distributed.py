@@ -45,6 +45,12 @@ class Processes:
         dist.all_gather(numbers, mine)
         return len(set(torch.cat(numbers).tolist())) == 1
 
+    def share(self, count: int) -> Tensor:
+        """Return this process's share of so many rows, int64, of one length in all; the last row fills up the rest."""
+        length = -(-count // self.size)
+        rows = torch.arange(self.rank * length, (self.rank + 1) * length, device=self.device)
+        return rows.clamp(max=count - 1)
+
     def rows(self, batch: int) -> slice:
         """Return this process's rows of a global batch.
 

@@ -74,7 +74,9 @@ def export_run(
     if importlib.util.find_spec("onnx") is None:
         raise MissingDependencyError("ONNX export needs the package onnx; run pip install 'pcan-pose[onnx]'.")
     file = Path(file)
-    if file.is_dir() or (file.exists() and not overwrite):
+    if file.is_dir():
+        raise DataError(f"{file}: is a folder; name a file, such as {file / 'model.onnx'}.")
+    if file.exists() and not overwrite:
         raise DataError(f"{file}: already exists; name another file, or allow it to be replaced with --overwrite.")
     config, recognizer, taxonomy, state = load_run(run, "cpu", checkpoint)
     _refuse_others(config)

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from pcan_pose.data.source import ClipSource
+from pcan_pose.engine.distributed import Processes, gather
 from pcan_pose.models.folding import fold
-from pcan_pose.models.neighbours import Neighbours, WithNeighbours
+from pcan_pose.models.neighbours import Neighbours
 from pcan_pose.models.recognizer import Recognizer
 from pcan_pose.scores import ScoreSet
 from pcan_pose.taxonomy import Taxonomy
@@ -41,6 +42,7 @@ def score_clips(
     copies: int = 0,
     nearest: NearestClips | None = None,
     batch_size: int | None = None,
+    processes: Processes | None = None,
 ) -> ScoreSet:
     """Return the scores of every clip, frames taken at even distances.
 
@@ -54,17 +56,25 @@ def score_clips(
         taxonomy: The action tree.
         model: Name to store with the scores.
         copies: Changed copies of each clip, at least 0.
-        nearest: Training clips that are asked too, see `Neighbours`; None asks the network alone.
+        nearest: Training clips that are asked too, see `Neighbours`; None asks the network alone. A clip never asks the
+            training clip of its own name.
         batch_size: Clips in one batch; None leaves it to the source.
+        processes: Among which the clips are shared out, all of which must call; None scores all of them here.
     """
-    inference = _for_inference(recognizer.eval())
-    network = inference if nearest is None else WithNeighbours(inference, _neighbours(inference, nearest, taxonomy))
-    batch_size = batch_size or clips.scoring_size
+    network = _for_inference(recognizer.eval())
+    neighbours = own = None
+    if nearest is not None:
+        neighbours, own = _neighbours(network, nearest, taxonomy), _own(clips, nearest.clips)
+    mine = processes or Processes(0, 1, clips.device)
     action_logits, body_logits = [], []
-    for batch in torch.split(torch.arange(len(clips), device=clips.device), batch_size):
+    for batch in torch.split(mine.share(len(clips)), batch_size or clips.scoring_size):
         actions, bodies = [], []
         for inputs in clips.scoring_batch(batch, copies):
-            prediction = network(*inputs)
+            if neighbours is None or own is None:
+                prediction = network(*inputs)
+            else:
+                features = network.encode(*inputs)
+                prediction = neighbours(features, network.head(features), own[batch])
             actions.append(prediction.action_logits)
             bodies.append(prediction.body_logits)
         action_logits.append(_mean(actions))
@@ -72,12 +82,18 @@ def score_clips(
     return ScoreSet(
         clip_ids=clips.clip_ids,
         labels=clips.labels.cpu().numpy(),
-        action_logits=_array(action_logits),
-        body_logits=_array(body_logits),
+        action_logits=_array(action_logits, mine)[: len(clips)],
+        body_logits=_array(body_logits, mine)[: len(clips)],
         taxonomy=taxonomy,
         stream=clips.stream,
         model=model,
     )
+
+
+def _own(clips: ClipSource, known: ClipSource) -> torch.Tensor:
+    """Return which of the known clips has each clip's name, int64 (N,), -1 for none."""
+    places = {name: place for place, name in enumerate(known.clip_ids)}
+    return torch.tensor([places.get(name, -1) for name in clips.clip_ids], device=clips.device)
 
 
 def _neighbours(network: Recognizer, nearest: NearestClips, taxonomy: Taxonomy) -> Neighbours:
@@ -114,6 +130,7 @@ def _mean(logits: list[torch.Tensor]) -> torch.Tensor:
     return torch.stack([part.float().log_softmax(1) for part in logits]).logsumexp(0) - math.log(len(logits))
 
 
-def _array(parts: list[torch.Tensor]) -> npt.NDArray[np.float32]:
-    array: npt.NDArray[np.float32] = torch.cat(parts).float().cpu().numpy()
+def _array(parts: list[torch.Tensor], mine: Processes) -> npt.NDArray[np.float32]:
+    rows = torch.cat(parts).float()
+    array: npt.NDArray[np.float32] = (rows if mine.size == 1 else gather(rows)).cpu().numpy()
     return array

@@ -90,6 +90,13 @@ class RunFolder:
         _write(self.path / "environment.json", json.dumps(_environment(), indent=2) + "\n")
         _write(self.path / CONFIG, to_yaml(config))
 
+    def continued(self, config: RunConfig) -> RunConfig:
+        """Return the configuration with what `train.precision: auto` meant where the run was begun."""
+        if config.train.precision != "auto":
+            return config
+        train = config.train.model_copy(update={"precision": self.config().train.precision})
+        return config.model_copy(update={"train": train})
+
     def check_resumable(self, config: RunConfig) -> None:
         """Compare the configuration with the one that the run was started with; a run may move to another machine.
 
@@ -106,6 +113,11 @@ class RunFolder:
                     for key in changed
                 )
             )
+
+    def record(self, config: RunConfig) -> None:
+        """Write where a resumed run and its data are now."""
+        if self.config() != config:
+            _write(self.path / CONFIG, to_yaml(config))
 
     def start(self, epoch: int) -> None:
         """Open the logs, dropping what a stopped run wrote after the checkpoint of this epoch."""

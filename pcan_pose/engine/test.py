@@ -1,8 +1,10 @@
 """Testing: a run and a split in, a score file's content out."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +13,7 @@ from pcan_pose.config import CommitteeConfig, RunConfig
 from pcan_pose.data.clip_index import ClipIndex, read_index
 from pcan_pose.engine.branches import Branch, one_branch, one_member
 from pcan_pose.engine.checkpoint import load_checkpoint
+from pcan_pose.engine.clip_keys import clip_keys
 from pcan_pose.engine.distributed import pick_device
 from pcan_pose.engine.inference import NearestClips, score_clips
 from pcan_pose.engine.network import build_network, with_precision
@@ -22,12 +25,14 @@ from pcan_pose.models.recognizer import Recognizer
 from pcan_pose.scores import ScoreSet
 from pcan_pose.taxonomy import Taxonomy
 
+log = logging.getLogger(__name__)
+
 
 def test_run(
-    run: Path,
+    run: str | Path,
     split: str,
     *,
-    data: Path | None = None,
+    data: str | Path | None = None,
     branch: Branch | None = None,
     member: int | None = None,
     copies: int = 0,
@@ -59,20 +64,37 @@ def test_run(
     if member is not None:
         recognizer = one_member(recognizer, member)
     place = pick_device(device)
-    keypoint_set = _fitting(data or config.data.path, state, taxonomy)
+    keypoint_set = _fitting(config.data.path if data is None else Path(data), state, taxonomy)
     clips = make_source(keypoint_set.select(keypoint_set.in_split(split)), config, place, branch)
     nearest = None
     if neighbours:
         own = keypoint_set if data is None else _fitting(config.data.path, state, taxonomy)
         training = _labelled(own, config.data.train_split)
         nearest = NearestClips(make_source(training, config, place, branch), neighbours, neighbour_weight)
+        if neighbours > len(training):
+            log.warning("%s has %d labelled training clips: all of them are asked.", training.path, len(training))
+    if known := _trained_on(clips.clip_ids, state):
+        log.warning(
+            "%d of %d clips have names of clips that the run was trained on: their scores say nothing of new clips.",
+            known,
+            len(clips),
+        )
     scores = score_clips(recognizer, clips, taxonomy, model=config.name, copies=copies, nearest=nearest)
+    stream = scores.stream
     if member is not None and isinstance(config.encoder, CommitteeConfig):
-        scores = replace(scores, stream="+".join(config.encoder.members[member - 1].streams))
-    return scores
+        stream = "+".join(config.encoder.members[member - 1].streams)
+    made = {"split": split, "copies": copies, "neighbours": neighbours}
+    if neighbours:
+        made["neighbour_weight"] = neighbour_weight
+    return replace(scores, stream=stream, extra={key: str(value) for key, value in made.items()})
 
 
-def _fitting(path: Path, state: Mapping[str, object], taxonomy: Taxonomy) -> ClipIndex:
+def _trained_on(clip_ids: Sequence[str], state: Mapping[str, Any]) -> int:
+    """Return how many clips have the name of a training clip; 0 for checkpoints that do not know theirs."""
+    return int(torch.isin(clip_keys(clip_ids), state["clips"]).sum()) if "clips" in state else 0
+
+
+def _fitting(path: Path, state: Mapping[str, Any], taxonomy: Taxonomy) -> ClipIndex:
     """Return the clips of a set, without their keypoints.
 
     Raises:
@@ -110,8 +132,8 @@ def _labelled(keypoint_set: ClipIndex, split: str) -> ClipIndex:
 
 
 def load_run(
-    run: Path, device: str = "auto", checkpoint: Path | None = None
-) -> tuple[RunConfig, Recognizer, Taxonomy, dict[str, object]]:
+    run: str | Path, device: str = "auto", checkpoint: Path | None = None
+) -> tuple[RunConfig, Recognizer, Taxonomy, dict[str, Any]]:
     """Return a run's configuration, its trained network on a device, its taxonomy and its checkpoint's content.
 
     A network trained in bfloat16 computes in float32 on a device that is slow in bfloat16.

@@ -23,6 +23,7 @@ from pcan_pose.data.source import ClipSource
 from pcan_pose.engine.averaging import Average
 from pcan_pose.engine.branches import start_from_runs
 from pcan_pose.engine.checkpoint import fingerprint, load_checkpoint, save_checkpoint
+from pcan_pose.engine.clip_keys import check_same_clips, clip_keys
 from pcan_pose.engine.distributed import Processes, gather, processes
 from pcan_pose.engine.global_batch_norm import use_global_batch_norm
 from pcan_pose.engine.inference import score_clips
@@ -35,6 +36,7 @@ from pcan_pose.metrics import evaluate
 from pcan_pose.models.build import describe_rgb
 from pcan_pose.models.precision import prefers_bfloat16
 from pcan_pose.models.recognizer import Recognizer, TrainingStep
+from pcan_pose.taxonomy import Taxonomy
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +57,12 @@ def train(config: RunConfig, *, resume: bool = False, progress: Progress | None 
     with processes(config.train.device) as mine:
         if config.train.threads is not None:
             torch.set_num_threads(config.train.threads)
+        folder = RunFolder(config.folder)
+        if resume and folder.begun:
+            config = folder.continued(config)
         config = with_precision(config, mine.device)  # the run folder records it
         data = load_data(config, mine.device)
         mine.rows(config.train.batch_size)
-        folder = RunFolder(config.folder)
         trainer = Trainer(config, data, mine, folder)
         # A checkpoint appears only after all processes have trained, so all find the same here.
         if not folder.checkpoint.is_file():
@@ -108,7 +112,8 @@ class Trainer:
             if mode == "reduce-overhead" and mine.device.type != "cuda":
                 log.warning("train.compile=reduce-overhead replays a GPU's kernels; on this device it only compiles.")
             self.recognizer.encoder.compile(mode=None if mode is True else mode)
-        step: nn.Module = TrainingStep(self.recognizer, gather if mine.size > 1 else None)
+        self._forward = TrainingStep(self.recognizer, gather if mine.size > 1 else None)
+        step: nn.Module = self._forward
         if mine.size > 1:
             # Every process computes the same buffers. torch renamed the switch; its old name warns.
             known = signature(DistributedDataParallel).parameters
@@ -120,8 +125,15 @@ class Trainer:
         self.optimizer = build_optimizer(self.recognizer, config.optim, fused=mine.device.type == "cuda")
         warmup = config.optim.warmup_epochs * self.steps_per_epoch
         total = config.train.epochs * self.steps_per_epoch
+        if warmup > total:
+            log.warning(
+                "the rate rises for %g epochs and never reaches optim.lr in %d; lower optim.warmup_epochs.",
+                config.optim.warmup_epochs,
+                config.train.epochs,
+            )
         self.schedule = LambdaLR(self.optimizer, lambda step: _rate(step, warmup, total))
         self.epoch = 0
+        self.clips = clip_keys(data.train.clip_ids)
 
     @property
     def result(self) -> Recognizer:
@@ -135,6 +147,7 @@ class Trainer:
             self.load(load_checkpoint(self.folder.checkpoint))
         writes = self.folder is not None and self.mine.is_first
         if writes and self.folder is not None:
+            self.folder.record(self.config)
             self.folder.start(self.epoch)
         try:
             while self.epoch < train.epochs:
@@ -143,12 +156,14 @@ class Trainer:
                 self.epoch += 1
                 last = self.epoch == train.epochs
                 losses |= {"lr": float(self.schedule.get_last_lr()[0]), "seconds": time.perf_counter() - started}
+                val = self.data.val if last or self.epoch % train.val_every == 0 else None
+                measured = None if val is None else self.measure(val)
                 if progress is not None and self.mine.is_first:
                     progress(self.epoch, train.epochs, losses)
                 if writes and self.folder is not None:
                     self.folder.log(self.epoch, "train", losses)
-                    if self.data.val is not None and (last or self.epoch % train.val_every == 0):
-                        self.folder.log(self.epoch, self.config.data.val_split or "val", self.measure(self.data.val))
+                    if measured is not None:
+                        self.folder.log(self.epoch, self.config.data.val_split or "val", measured)
                     if last or self.epoch % train.save_every == 0:
                         save_checkpoint(self.folder.checkpoint, self.state())
         finally:
@@ -173,9 +188,11 @@ class Trainer:
         config, data, device = self.config, self.data.train, self.mine.device
         batch = config.train.batch_size
         rows = self.mine.rows(batch)
-        # One seed an epoch for dropout, the same in every process, and one generator for order and augmentations.
+        # An epoch's dropout, order and augmentations follow from one seed. Each process draws the encoder's dropout for
+        # its own clips; the head sees the global batch, so all draw the same there.
         seed = config.seed * 100_003 + self.epoch
-        torch.manual_seed(seed)
+        torch.manual_seed(seed + (self.mine.rank << 40))
+        self._forward.generator = torch.Generator(device).manual_seed(seed)
         generator = torch.Generator(device).manual_seed(seed)
         order = torch.cat(
             [torch.randperm(len(data), generator=generator, device=device) for _ in range(config.train.repeats)]
@@ -205,8 +222,11 @@ class Trainer:
         return means
 
     def measure(self, clips: ClipSource) -> dict[str, float | None]:
-        """Return the metrics of clips with the current result; unlabelled clips are left out."""
-        scores = score_clips(self.result, clips, self.data.taxonomy, model=self.config.name)
+        """Return the metrics of clips with the current result; unlabelled clips are left out.
+
+        All processes score a share of them.
+        """
+        scores = score_clips(self.result, clips, self.data.taxonomy, model=self.config.name, processes=self.mine)
         metrics = evaluate(
             scores.action_logits, scores.body_logits, scores.labels, scores.taxonomy, drop_unlabelled=True
         )
@@ -220,6 +240,7 @@ class Trainer:
             "layout": self.data.header.layout,
             "dims": self.data.header.dims,
             "rgb": describe_rgb(self.result),
+            "clips": self.clips,
             "model": self.result.state_dict(),
             "training_model": self.recognizer.state_dict(),
             "averaged_updates": 0 if self.averaged is None else self.averaged.updates,
@@ -233,10 +254,12 @@ class Trainer:
         Raises:
             CheckpointError: If the checkpoint is of another network or taxonomy.
         """
-        if state["taxonomy"] != self.data.taxonomy.to_json():
+        if Taxonomy.from_json(str(state["taxonomy"])) != self.data.taxonomy:
             raise CheckpointError(
                 "the checkpoint was trained with another taxonomy than the set has; use the same set."
             )
+        if "clips" in state:
+            check_same_clips(state["clips"], self.clips)  # type: ignore[arg-type]
         try:
             self.recognizer.load_state_dict(state["training_model"])  # type: ignore[arg-type]
             if self.averaged is not None:

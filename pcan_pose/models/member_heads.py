@@ -53,17 +53,24 @@ class MemberHeads(nn.Module):
             torch.cat([part.embeddings for part in parts], dim=1),
         )
 
-    def losses(self, features: Tensor, actions: Tensor, embedded: Tensor | None = None) -> dict[str, Tensor]:
+    def losses(
+        self,
+        features: Tensor,
+        actions: Tensor,
+        embedded: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> dict[str, Tensor]:
         """Return the members' loss terms; see `TreeHead.losses`.
 
         Args:
             features: (N, F), the global batch.
             actions: int64 (N,), its labels.
             embedded: (N, F), what the embeddings see instead, as published.
+            generator: Of the dropout.
         """
         others = [None] * len(self.heads) if embedded is None else torch.split(embedded, self._features, dim=1)
         terms = [
-            head.losses(part, actions, other)
+            head.losses(part, actions, other, generator)
             for (head, part), other in zip(self._shares(features), others, strict=True)
         ]
         named = {name: torch.stack([term[name] for term in terms]) for name in terms[0]}

@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pcan_pose.models.recognizer import Recognizer
 from pcan_pose.models.tree_head import Prediction
 
 TEMPERATURE = 0.02
@@ -58,14 +57,18 @@ class Neighbours(nn.Module):
         self.register_buffer("actions", actions)
         self.register_buffer("parents", parents)
 
-    def forward(self, features: Tensor, prediction: Prediction) -> Prediction:
+    def forward(self, features: Tensor, prediction: Prediction, own: Tensor | None = None) -> Prediction:
         """Return the prediction with the neighbours' share in it, as logarithms of probabilities.
 
         Args:
             features: (N, F).
             prediction: Of the same clips.
+            own: int64 (N,), which training clip each clip is itself and must not ask, -1 for none; None for none.
         """
         cosines = self._directions(features) @ self.get_buffer("directions").T  # (N, R)
+        if own is not None:
+            itself = torch.arange(cosines.shape[1], device=own.device) == own[:, None]  # (N, R)
+            cosines = cosines.masked_fill(itself, torch.finfo(cosines.dtype).min)
         near, places = cosines.topk(self._count, dim=1)  # (N, P)
         shares = (near / TEMPERATURE).softmax(1)  # (N, P)
         actions = self.get_buffer("actions")[places]  # (N, P)
@@ -84,27 +87,3 @@ class Neighbours(nn.Module):
     def _mixed(self, logits: Tensor, classes: Tensor, shares: Tensor) -> Tensor:
         said = torch.zeros_like(logits).scatter_add_(1, classes, shares.to(logits.dtype))  # (N, K)
         return torch.logaddexp(logits.log_softmax(1) + math.log(1 - self._weight), (self._weight * said).log())
-
-
-class WithNeighbours(nn.Module):
-    """A network for inference whose predictions the nearest training clips take part in.
-
-    Args:
-        recognizer: The network.
-        neighbours: Its training clips.
-    """
-
-    def __init__(self, recognizer: Recognizer, neighbours: Neighbours) -> None:
-        super().__init__()
-        self.recognizer = recognizer
-        self.neighbours = neighbours
-
-    def forward(self, *inputs: Tensor) -> Prediction:
-        """Return the prediction.
-
-        Args:
-            inputs: What the encoder takes.
-        """
-        features = self.recognizer.encode(*inputs)
-        prediction: Prediction = self.neighbours(features, self.recognizer.head(features))
-        return prediction

@@ -65,12 +65,16 @@ class TrainingStep(nn.Module):
     Args:
         recognizer: The network.
         gather: Makes the global batch of this process's rows, differentiably; None in a single process.
+
+    Attributes:
+        generator: Of the head's dropout; None takes torch's.
     """
 
     def __init__(self, recognizer: Recognizer, gather: Gather | None = None) -> None:
         super().__init__()
         self.recognizer = recognizer
         self.gather = gather
+        self.generator: torch.Generator | None = None
 
     def forward(self, *inputs: Tensor, actions: Tensor) -> dict[str, Tensor]:
         """Return the named loss terms of the global batch.
@@ -85,6 +89,6 @@ class TrainingStep(nn.Module):
         if self.gather is not None:
             features = self.gather(features)
         if pool is masked_mean:
-            return head.losses(features, actions)
+            return head.losses(features, actions, generator=self.generator)
         mean, peak = features.unbind(1)
-        return head.losses(mean, actions, embedded=peak)
+        return head.losses(mean, actions, peak, self.generator)

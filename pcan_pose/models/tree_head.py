@@ -111,7 +111,13 @@ class TreeHead(nn.Module):
         children = (self.parents[:, None] == parts).to(action_logits.dtype)  # (K_a, K_b)
         return (action_logits.softmax(1) @ children).clamp(min=torch.finfo(action_logits.dtype).tiny).log()
 
-    def losses(self, features: Tensor, actions: Tensor, embedded: Tensor | None = None) -> dict[str, Tensor]:
+    def losses(
+        self,
+        features: Tensor,
+        actions: Tensor,
+        embedded: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> dict[str, Tensor]:
         """Return the named loss terms, unweighted, and their weighted sum as ``loss``; updates the prototypes.
 
         Terms whose weight is 0 are not computed; the calibration's are as long as it is enabled, as it also moves the
@@ -121,12 +127,13 @@ class TreeHead(nn.Module):
             features: (N, F), the global batch.
             actions: int64 (N,), its labels.
             embedded: (N, F), what the embeddings see instead, as published: another pooling, and no dropout.
+            generator: Of the dropout, on the features' device and in one state in all processes; None takes torch's.
 
         Raises:
             ConfigError: If logits are to be adjusted and the head does not know the actions' counts.
         """
         config = self.config
-        features = F.dropout(at_least_float32(features), config.dropout, self.training)
+        features = self._dropped(at_least_float32(features), generator)
         embedded = features if embedded is None else at_least_float32(embedded)
         body = self.parents[actions]  # (N,)
         action_logits = self.action_classifier(features)  # (N, K_a)
@@ -142,6 +149,13 @@ class TreeHead(nn.Module):
             terms |= self._prototype_losses(embedded, action_logits, body_logits, actions, body)
         named = {name: term for name, (_, term) in terms.items()}
         return {"loss": torch.stack([weight * term for weight, term in terms.values()]).sum(), **named}
+
+    def _dropped(self, features: Tensor, generator: torch.Generator | None) -> Tensor:
+        share = self.config.dropout
+        if not (share and self.training):
+            return features
+        kept = torch.rand(features.shape, generator=generator, device=features.device) >= share
+        return features * kept / (1 - share)
 
     def _adjusted(self, action_logits: Tensor) -> Tensor:
         """Return the logits that the actions' cross-entropy takes, (N, K_a).

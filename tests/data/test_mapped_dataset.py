@@ -223,7 +223,8 @@ def test_clips_without_frames_hurt_only_where_they_are_asked_for(tmp_path: Path)
     with pytest.raises(DataError) as error:
         mapped(data.path, data, "val")
     assert error.value.faults == tuple(
-        f"clip '{name}' has no frame, or no person; remove it ('pcan-pose data validate' lists all)."
+        f"clip '{name}' has no frame, or no person; leave it out with 'pcan-pose data select --without' ('pcan-pose "
+        "data validate' lists all)."
         for name in ("a", "c")
     )
 

@@ -32,6 +32,7 @@ RUNS: dict[str, dict[str, Any]] = {
         "optim__lr": 1e-3,
         "optim__clip_norm": 0.5,
         "train__repeats": 2,
+        "head__dropout": 0.3,
     },
     "published": {"train__epochs": 1, "head__mode": "as_published"},
     "no calibration": {"train__epochs": 1, "head__calibration": {"enabled": False}, "head__diversity_weight": 0},
@@ -63,6 +64,17 @@ def test_rows_of_a_batch() -> None:
     with pytest.raises(ConfigError, match=r"train\.batch_size 10 is not a multiple of the 4 processes"):
         Processes(0, 4, CPU).rows(10)
     assert Processes(0, 2, CPU).is_first and not Processes(1, 2, CPU).is_first
+
+
+def test_shares_of_rows_have_one_length() -> None:
+    assert [Processes(rank, 3, CPU).share(7).tolist() for rank in range(3)] == [[0, 1, 2], [3, 4, 5], [6, 6, 6]]
+    assert Processes(0, 1, CPU).share(3).tolist() == [0, 1, 2]
+
+
+@pytest.mark.slow
+def test_encoders_of_two_processes_draw_their_own_dropout(two_processes: dict[str, Any]) -> None:
+    first, second = two_processes["seeds"]
+    assert first != second
 
 
 def test_a_process_alone_needs_no_group(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,9 @@
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from tiny_runs import TREE, Configure, tiny_set
+from tiny_runs import OTHER_TREE, TREE, Configure, tiny_set
 
 from pcan_pose.data.memory_dataset import PoseDataset
 from pcan_pose.data.pose_source import PoseSource
@@ -67,7 +66,9 @@ def test_splits_and_sets_that_do_not_fit(configure: Configure, tmp_path: Path) -
         embed_run(tmp_path, "val", device="cpu")
     for header in (
         Header(layout="kinect20", dims=3, estimator="test", taxonomy=TREE),
-        Header(layout="coco17", dims=2, estimator="test", taxonomy=replace(TREE, name="other")),
+        Header(
+            layout="coco17", dims=2, estimator="test", taxonomy=OTHER_TREE
+        ),
     ):
         write_set(tmp_path / "set", tiny_set(header), overwrite=True)
         with pytest.raises(DataError, match="set: is not the set that .* was trained on: layout"):

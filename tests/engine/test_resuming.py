@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_runs import TREE, Configure, assert_equal, trainer
+from tiny_runs import TREE, Configure, assert_equal, tiny_set, trainer
 
 from pcan_pose.engine.checkpoint import load_checkpoint, save_checkpoint
+from pcan_pose.engine.clip_keys import check_same_clips
 from pcan_pose.engine.distributed import Processes
 from pcan_pose.engine.run_folder import RunFolder, read_metrics
 from pcan_pose.engine.train import train
 from pcan_pose.errors import CheckpointError
+from pcan_pose.keypoints import KeypointSet, write_set
 
 
 class Killed(Exception):
@@ -95,6 +97,24 @@ def test_changed_settings_are_named_on_resuming(configure: Configure) -> None:
         train(configure(train__epochs=1, optim__lr=0.2), resume=True)
 
 
+def test_a_run_keeps_its_training_clips(configure: Configure, tmp_path: Path) -> None:
+    whole = tiny_set()
+    write_set(tmp_path / "same", whole)
+    write_set(tmp_path / "fewer", KeypointSet.from_clips(whole.header, list(whole.clips())[:24]))
+    config = configure(train__epochs=1)
+    folder = train(config)
+    before = (folder / "config.yaml").read_text()
+    elsewhere = configure(train__epochs=1, data__path=str(tmp_path / "fewer"))
+    with pytest.raises(CheckpointError, match="begun with 24 training clips and finds 18 now, 18 of which it knows"):
+        train(elsewhere, resume=True)
+    assert (folder / "config.yaml").read_text() == before
+    train(configure(train__epochs=1, data__path=str(tmp_path / "same")), resume=True)
+    assert RunFolder(folder).config().data.path == tmp_path / "same"
+    clips = load_checkpoint(folder / "last.pt")["clips"]
+    with pytest.raises(CheckpointError, match="finds 24 now, 24 of which it knows, in another order; a resumed run"):
+        check_same_clips(clips.flip(0), clips)
+
+
 def test_processes_that_find_different_checkpoints_stop(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
     config = configure(train__epochs=1)
     checkpoint = train(config) / "last.pt"
@@ -119,7 +139,7 @@ def test_a_checkpoint_that_does_not_fit_is_named(configure: Configure) -> None:
     config = configure(train__epochs=1)
     file = train(config) / "last.pt"
     content = load_checkpoint(file)
-    save_checkpoint(file, content | {"taxonomy": replace(TREE, name="other").to_json()})
+    save_checkpoint(file, content | {"taxonomy": replace(TREE, name="other", actions=TREE.actions[::-1]).to_json()})
     with pytest.raises(CheckpointError, match="trained with another taxonomy"):
         train(config, resume=True)
     save_checkpoint(file, {key: value for key, value in content.items() if key != "optimizer"})

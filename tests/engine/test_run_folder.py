@@ -68,6 +68,13 @@ def test_every_changed_setting_is_named(configure: Configure) -> None:
     )
 
 
+def test_a_resumed_run_records_where_things_are_now(configure: Configure, tmp_path: Path) -> None:
+    folder = RunFolder(configure().folder)
+    folder.create(configure())
+    folder.record(moved := configure(data__path=str(tmp_path / "elsewhere"), train__threads=2))
+    assert folder.config() == moved
+
+
 def test_another_encoder_is_named(configure: Configure) -> None:
     folder = RunFolder(configure().folder)
     folder.create(configure())

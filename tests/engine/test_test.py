@@ -4,15 +4,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_runs import TREE, Configure, tiny_set
+from tiny_runs import OTHER_TREE, TREE, Configure, tiny_set
 
 from pcan_pose.engine import test as engine_test
 from pcan_pose.engine.checkpoint import load_checkpoint, save_checkpoint
-from pcan_pose.engine.run_folder import read_metrics
+from pcan_pose.engine.run_folder import RunFolder, read_metrics
 from pcan_pose.engine.train import train
 from pcan_pose.errors import CheckpointError, DataError
-from pcan_pose.keypoints import Header, write_set
+from pcan_pose.keypoints import Header, KeypointSet, write_set
 from pcan_pose.metrics import evaluate
+from pcan_pose.scores import ScoreSet
 
 
 @pytest.fixture(params=[0.9, 0.0], ids=["averaged", "last"])
@@ -49,20 +50,37 @@ def test_a_set_without_labels_or_taxonomy_is_scored(configure: Configure, tmp_pa
 
 def test_neighbours_are_the_runs_own_training_clips(configure: Configure, tmp_path: Path) -> None:
     run = train(configure(data__val_split="val", train__epochs=1))
-    write_set(tmp_path / "copy", tiny_set())
-    alone = engine_test.test_run(run, "train", device="cpu")
-    asked = [
-        engine_test.test_run(run, "train", data=data, neighbours=3, neighbour_weight=0.9, device="cpu")
-        for data in (None, tmp_path / "copy")
-    ]
-    # Each of them is its own nearest.
-    assert (asked[0].action_logits.argmax(1) == asked[0].labels).mean() > 0.9
-    assert (alone.action_logits.argmax(1) == alone.labels).mean() < 0.9
-    np.testing.assert_array_equal(asked[0].action_logits, asked[1].action_logits)
+    set_here = tiny_set()
+    renamed = [replace(clip, clip_id=f"other{clip.clip_id}") for clip in set_here.clips()]
+    write_set(tmp_path / "renamed", KeypointSet.from_clips(set_here.header, renamed))
+    write_set(tmp_path / "copy", set_here)
+    plain, own, copy, twin = (
+        engine_test.test_run(run, "train", data=data, neighbours=count, neighbour_weight=0.9, device="cpu")
+        for data, count in ((None, 0), (None, 3), (tmp_path / "copy", 3), (tmp_path / "renamed", 3))
+    )
+
+    def accuracy(scores: ScoreSet) -> float:
+        return float((scores.action_logits.argmax(1) == scores.labels).mean())
+
+    # Its twin is the nearest of each, and no clip asks itself.
+    assert accuracy(twin) > 0.9 > max(accuracy(plain), accuracy(own))
+    np.testing.assert_array_equal(own.action_logits, copy.action_logits)
+    assert own.extra == {"split": "train", "copies": "0", "neighbours": "3", "neighbour_weight": "0.9"}
     light = engine_test.test_run(run, "val", neighbours=3, neighbour_weight=1e-6, device="cpu")
     plain = engine_test.test_run(run, "val", device="cpu").action_logits
     expected = torch.from_numpy(plain).softmax(1)
     np.testing.assert_allclose(np.exp(light.action_logits), expected, atol=1e-5)
+
+
+def test_clips_that_the_run_knows_are_named(configure: Configure, caplog: pytest.LogCaptureFixture) -> None:
+    run = train(configure(train__epochs=1))
+    engine_test.test_run(run, "val", device="cpu")
+    assert not caplog.messages
+    engine_test.test_run(run, "train", neighbours=100, device="cpu")
+    assert [message.split(":")[0] for message in caplog.messages] == [
+        f"{RunFolder(run).config().data.path} has 24 labelled training clips",
+        "24 of 24 clips have names of clips that the run was trained on",
+    ]
 
 
 def test_without_a_labelled_training_clip_there_are_no_neighbours(configure: Configure, tmp_path: Path) -> None:
@@ -75,7 +93,9 @@ def test_without_a_labelled_training_clip_there_are_no_neighbours(configure: Con
 
 def test_another_layout_and_taxonomy_are_both_named(configure: Configure, tmp_path: Path) -> None:
     run = train(configure(train__epochs=1))
-    other = Header(layout="kinect20", dims=3, estimator="test", taxonomy=replace(TREE, name="other"))
+    other = Header(
+        layout="kinect20", dims=3, estimator="test", taxonomy=OTHER_TREE
+    )
     path = tmp_path / "other"
     write_set(path, tiny_set(other))
     with pytest.raises(DataError) as error:
@@ -86,6 +106,13 @@ def test_another_layout_and_taxonomy_are_both_named(configure: Configure, tmp_pa
         f"{path}: taxonomy 'other' is not the run's 'tiny'; its labels mean other things; test on a set with the run's "
         "taxonomy.",
     )
+
+
+def test_a_tree_of_another_name_means_the_same(configure: Configure, tmp_path: Path) -> None:
+    run = train(configure(train__epochs=1))
+    renamed = Header(layout="coco17", dims=2, estimator="test", taxonomy=replace(TREE, name="other"))
+    write_set(tmp_path / "other", tiny_set(renamed))
+    assert len(engine_test.test_run(run, "val", data=str(tmp_path / "other"), device="cpu")) == 8
 
 
 def test_runs_and_splits_that_are_not_there(configure: Configure, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from pcan_pose.taxonomy import Taxonomy
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 TREE = Taxonomy("tiny", ("nod", "shake", "wave", "point"), ("head", "hand"), (0, 0, 1, 1))
+OTHER_TREE = Taxonomy("other", TREE.actions[::-1], TREE.body_parts, TREE.parents)
 CPU = torch.device("cpu")
 Configure = Callable[..., RunConfig]
 

@@ -56,6 +56,7 @@ def main() -> None:
             losses.append(run.train_epoch())
             run.epoch += 1
         results[name] = {"losses": losses, **run.state()}
+    results["seeds"] = gather(torch.tensor([torch.initial_seed()])).tolist()
     torch.save(results, folder / f"rank{rank}.pt")
     dist.destroy_process_group()
 

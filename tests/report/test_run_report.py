@@ -56,7 +56,7 @@ def test_a_baseline_of_other_clips_or_labels_is_refused(tmp_path: Path) -> None:
     fewer = scores(model="old").select(np.arange(5))
     with pytest.raises(DataError, match="baseline 'old': lacks 2 of the 7 clips, such as 'clip5'"):
         write_report(tmp_path, result(baseline=fewer))
-    other = scores(taxonomy=replace(TREE, name="other"), model="old")
+    other = scores(taxonomy=replace(TREE, name="other", actions=TREE.actions[::-1]), model="old")
     with pytest.raises(DataError, match="baseline 'old': its taxonomy 'other' is not the run's 'small'"):
         write_report(tmp_path, result(baseline=other))
     assert not list(tmp_path.iterdir())
