@@ -66,7 +66,7 @@ def align(
         f"{name}: taxonomy {other.taxonomy.name!r} ({other.taxonomy.num_actions} actions, "
         f"{other.taxonomy.num_body_parts} body parts) is not the one of {names[0]}: {first.taxonomy.name!r} "
         f"({first.taxonomy.num_actions} actions, {first.taxonomy.num_body_parts} body parts)"
-        f"{', or their names or parents differ' if other.taxonomy.name == first.taxonomy.name else ''}."
+        f"{', as names or parents differ' if _sizes(other) == _sizes(first) else ''}."
         for name, other in zip(names[1:], score_sets[1:], strict=True)
         if other.taxonomy != first.taxonomy
     ]
@@ -91,6 +91,10 @@ def align(
         for scores, of_set in zip(score_sets, rows, strict=True)
     )
     return Alignment(sets=sets, labels=labels, left_out=left_out)
+
+
+def _sizes(scores: ScoreSet) -> tuple[int, int]:
+    return scores.taxonomy.num_actions, scores.taxonomy.num_body_parts
 
 
 def _hint(score_sets: Sequence[ScoreSet]) -> str:

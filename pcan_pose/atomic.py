@@ -1,5 +1,6 @@
 """Files and folders that appear whole or not at all."""
 
+import errno
 import os
 import re
 import shutil
@@ -7,6 +8,8 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from pcan_pose.errors import DataError, PcanError
 
 _STEM_BYTES = 200
 _TEMPORARY = re.compile(r"\.(.*)\.\d+\.tmp(\.[^.]*)?", re.DOTALL)
@@ -19,8 +22,13 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     Args:
         path: The file to make or to replace; missing folders above it are made. The temporary file lies beside it,
             hidden, with the same suffix.
+
+    Raises:
+        IsADirectoryError: If the path is a folder, which a path without a name always is.
     """
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{_stem(path)}.{os.getpid()}.tmp{path.suffix}")
     try:
@@ -56,6 +64,30 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     finally:
         if path.exists() or not old.exists():
             shutil.rmtree(staging, ignore_errors=True)
+
+
+def check_file_writable(path: str | Path, error: type[PcanError] = DataError) -> None:
+    """Check, before the work, that `atomic_write` can make or replace a file there.
+
+    Args:
+        path: The file; missing folders above it are no fault, as they are made.
+        error: What to raise.
+
+    Raises:
+        PcanError: `error`, if the path is a folder or a device, lies below a file, or may not be written.
+    """
+    path = Path(path)
+    if path.is_dir() or path.name in ("", ".."):
+        raise error(f"{path}: cannot be written (it is a folder); name a file in it.")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise error(f"{path}: cannot be written (it is no regular file); name another.")
+    above = path.absolute().parent
+    while not os.path.exists(above):
+        above = above.parent
+    if not above.is_dir():
+        raise error(f"{path}: cannot be written ({above} is a file, not a folder); name another place.")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise error(f"{path}: cannot be written (no permission to write in {above}); name another place.")
 
 
 def remove_half_written(paths: Iterable[Path]) -> None:

@@ -102,7 +102,7 @@ class FusionSettings:
             raise ScoreError(f"{expected} weights for {len(score_sets)} score sets: give one each.")
         faults = [
             f"{name}: holds scores of {branch(scores)}, but the fusion was fitted on {fitted} in this place; "
-            "give the files of both in the same order."
+            "give the files of both in the same order, tested in the same way."
             for scores, name, fitted in zip(score_sets, names, self.branches, strict=False)
             if branch(scores) != fitted
         ]

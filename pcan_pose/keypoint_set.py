@@ -230,7 +230,8 @@ class KeypointSet:
                         for i in wrong[:20].tolist()
                     )
                 )
-            arrays[name] = column.flatten().to_numpy()
+            # A null among the numbers becomes NaN, which the validation names.
+            arrays[name] = column.flatten().to_numpy(zero_copy_only=False)
         return cls(
             header=header,
             clip_ids=table["clip_id"].to_pylist(),

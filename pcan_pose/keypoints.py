@@ -1,5 +1,6 @@
 """Keypoint sets on disk: a folder of Parquet shards, one row a clip."""
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -21,11 +22,13 @@ __all__ = [
     "read_set",
     "shard_name",
     "shard_paths",
+    "unreadable",
     "write_set",
     "write_shard",
 ]
 
 _ARRAYS = {"keypoints", "scores"}
+_PICKLES = (".pkl", ".pickle")
 
 
 def shard_paths(path: str | Path) -> list[Path]:
@@ -57,7 +60,7 @@ def read_header(path: str | Path) -> Header:
     try:
         return Header.from_metadata(pq.read_schema(first).metadata, first)
     except (pa.ArrowException, OSError) as error:
-        raise _corrupt(first, error) from error
+        raise unreadable(first, error) from error
 
 
 def read_set(path: str | Path, *, unique: bool = True, arrays: bool = True) -> KeypointSet:
@@ -81,7 +84,7 @@ def read_set(path: str | Path, *, unique: bool = True, arrays: bool = True) -> K
         except MemoryError:
             raise  # Arrow's own is one of its exceptions too, and says nothing against the shard
         except (pa.ArrowException, OSError) as error:
-            faults += _corrupt(shard, error).faults
+            faults += unreadable(shard, error).faults
             continue
         except PcanError as error:
             faults += error.faults
@@ -182,7 +185,18 @@ def shard_name(number: int) -> str:
     return f"part-{number:05d}.parquet"
 
 
-def _corrupt(file: Path, error: Exception) -> DataError:
+def unreadable(file: Path, error: Exception) -> DataError:
+    """Return what to raise for a shard that could not be read, without advice against files that are whole.
+
+    Args:
+        file: The shard.
+        error: What Arrow or the system said.
+    """
+    if file.suffix.lower() in _PICKLES:
+        return DataError(f"{file}: a pickle, not a keypoint set; bring it in with 'pcan-pose data import'.")
+    # What the system says, such as a permission, has a number; Arrow's own errors about the content have none.
+    if isinstance(error, OSError) and error.errno is not None:
+        return DataError(f"{file}: cannot be read ({os.strerror(error.errno)}).")
     return DataError(
         f"{file}: not a readable Parquet file ({str(error).splitlines()[0]}); delete the shard and make it again."
     )

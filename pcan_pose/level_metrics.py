@@ -6,7 +6,7 @@ Two conventions hold everywhere in this file:
 - Macro F1 is the mean over the classes that occur in the labels *or* in the predictions, as scikit-learn's default is.
   A class absent from both (in a small subset, say) is left out; one only predicted, or never found, counts as 0.
 
-Shapes: N clips, K classes of the level, R ranks of a ranking.
+Shapes: N clips, K classes of the level.
 """
 
 from dataclasses import dataclass
@@ -53,7 +53,6 @@ class LevelMetrics:
     Attributes:
         top1: share of clips whose label is predicted.
         top5: share of clips whose label is among the five likeliest classes; with five classes or fewer that is 1.
-            None where only a ranking shorter than that was given.
         f1_macro: mean F1 over the classes present.
         f1_micro: F1 of the pooled counts; with one label a clip it equals `top1`.
         table: the metrics of each class.
@@ -61,7 +60,7 @@ class LevelMetrics:
     """
 
     top1: float
-    top5: float | None
+    top5: float
     f1_macro: float
     f1_micro: float
     table: ClassTable
@@ -127,31 +126,13 @@ def level_of_logits(logits: FloatArray, labels: IntArray) -> LevelMetrics:
         labels: (N,) int64 in [0, K).
     """
     num_classes = logits.shape[1]
-    top5 = float((label_ranks(logits, labels) < TOP_K).mean())
-    return _level(labels, logits.argmax(axis=1).astype(np.int64), num_classes, top5)
-
-
-def level_of_ranking(ranking: IntArray, labels: IntArray, num_classes: int) -> LevelMetrics:
-    """The metrics of one level, from predicted classes.
-
-    Args:
-        ranking: (N, R) int64 in [0, K), likeliest first.
-        labels: (N,) int64 in [0, K).
-        num_classes: K.
-    """
-    top5 = None
-    if ranking.shape[1] >= min(TOP_K, num_classes):
-        top5 = float((ranking[:, :TOP_K] == labels[:, None]).any(axis=1).mean())
-    return _level(labels, ranking[:, 0], num_classes, top5)
-
-
-def _level(labels: IntArray, predictions: IntArray, num_classes: int, top5: float | None) -> LevelMetrics:
+    predictions = logits.argmax(axis=1).astype(np.int64)
     confusion = confusion_matrix(labels, predictions, num_classes)
     table = class_table(confusion)
     top1 = float((labels == predictions).mean())
     return LevelMetrics(
         top1=top1,
-        top5=top5,
+        top5=float((label_ranks(logits, labels) < TOP_K).mean()),
         f1_macro=float(table.f1[table.present].mean()),
         f1_micro=top1,  # one label and one prediction a clip: pooled precision and recall are both the accuracy
         table=table,

@@ -1,9 +1,9 @@
-"""Accuracy and F1 of both levels of a taxonomy, from logits or from predicted classes.
+"""Accuracy and F1 of both levels of a taxonomy, from logits.
 
 The body part is predicted by the body logits alone, never derived from the predicted action (the MA-52 protocol). How
 one level is measured is said in `pcan_pose.level_metrics`.
 
-Shapes: N clips, K_a actions, K_b body parts, R ranks of a ranking.
+Shapes: N clips, K_a actions, K_b body parts.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pcan_pose.errors import ScoreError
-from pcan_pose.level_metrics import FloatArray, LevelMetrics, level_of_logits, level_of_ranking
+from pcan_pose.level_metrics import FloatArray, LevelMetrics, level_of_logits
 from pcan_pose.scores import name_clips
 from pcan_pose.taxonomy import Taxonomy
 
@@ -96,50 +96,6 @@ def evaluate(
     return Metrics(
         body=level_of_logits(body_logits, taxonomy.parent_array[action_labels]),
         action=level_of_logits(action_logits, action_labels),
-        clips=len(action_labels),
-        dropped=len(labels) - len(action_labels),
-    )
-
-
-def evaluate_rankings(
-    action_ranking: npt.NDArray[np.integer[Any]],
-    body_ranking: npt.NDArray[np.integer[Any]],
-    labels: npt.NDArray[np.integer[Any]],
-    taxonomy: Taxonomy,
-    *,
-    drop_unlabelled: bool = False,
-    clip_ids: Sequence[str] | None = None,
-) -> Metrics:
-    """The metrics of both levels from predicted classes, as a submission file holds them.
-
-    Args:
-        action_ranking: (N, R) integer action ids, likeliest first; R = 1 is enough for everything but top-5.
-        body_ranking: (N, R) integer body part ids, likeliest first; its R may differ.
-        labels: (N,) integer action ids, -1 where unknown.
-        taxonomy: the two levels.
-        drop_unlabelled: as in `evaluate`.
-        clip_ids: as in `evaluate`.
-
-    Raises:
-        ScoreError: rankings that do not fit the labels, predictions or labels out of range, unlabelled clips, no clip.
-    """
-    faults = []
-    for name, ranking, width in (
-        ("action", action_ranking, taxonomy.num_actions),
-        ("body", body_ranking, taxonomy.num_body_parts),
-    ):
-        if ranking.ndim != 2 or ranking.shape[0] != len(labels) or ranking.shape[1] == 0:
-            faults.append(f"{name} ranking has shape {ranking.shape}, expected ({len(labels)}, R) with R of 1 or more.")
-        elif (outside := np.asarray((ranking < 0) | (ranking >= width)).any(axis=1)).any():
-            faults.append(f"{name} predictions are outside 0..{width - 1} in {name_clips(outside, clip_ids)}.")
-    if faults:
-        raise ScoreError(*faults)
-    kept = _kept_clips(labels, taxonomy, drop_unlabelled, clip_ids)
-    action_labels = labels[kept].astype(np.int64)
-    body_labels = taxonomy.parent_array[action_labels]
-    return Metrics(
-        body=level_of_ranking(body_ranking[kept].astype(np.int64), body_labels, taxonomy.num_body_parts),
-        action=level_of_ranking(action_ranking[kept].astype(np.int64), action_labels, taxonomy.num_actions),
         clips=len(action_labels),
         dropped=len(labels) - len(action_labels),
     )

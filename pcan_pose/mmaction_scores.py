@@ -136,12 +136,25 @@ def _branches(sample: Any, row: int) -> dict[str, Any]:
 
 def _stack(samples: Sequence[Mapping[str, Any]], name: str, width: int, videos: Sequence[str]) -> FloatArray:
     """(N, width) float64, one branch of all clips."""
-    rows = [np.asarray(sample.get(name, ()), np.float64).squeeze() for sample in samples]
+    given = [_array(sample.get(name, ())) for sample in samples]
+    strange = np.asarray([array is None for array in given])
+    if strange.any():
+        raise ScoreError(f"scores {name!r} are no array of numbers in {name_clips(strange, videos)}.")
+    rows = [np.asarray(array, np.float64).squeeze() for array in given]
     wrong = np.asarray([row.shape != (width,) for row in rows])
     if wrong.any():
         shape = rows[int(wrong.argmax())].shape
         raise ScoreError(f"scores {name!r} have shape {shape}, expected ({width},), in {name_clips(wrong, videos)}.")
     return np.stack(rows)
+
+
+def _array(values: Any) -> npt.NDArray[Any] | None:
+    """The values as an array of numbers; None where they are text or rows of several lengths."""
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        return None
+    return array if array.dtype.kind in "fiub" else None
 
 
 def _kind_of(scores: FloatArray) -> Kind:
@@ -183,5 +196,7 @@ def _label(sample: Any) -> int:
     label = next((sample[key] for key in _LABELS if key in sample), None)
     if isinstance(label, Mapping):
         label = label.get(_ALONE)
-    numbers = np.asarray(-1 if label is None else label).reshape(-1)
-    return int(numbers[0]) if numbers.size == 1 and numbers.dtype.kind in "iu" else -1
+    numbers = None if label is None else _array(label)
+    if numbers is None or numbers.size != 1 or numbers.dtype.kind not in "iu":
+        return -1
+    return int(numbers.reshape(-1)[0])

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pcan_pose.annotations import KNOWN_KEYS, annotation_id, to_annotation, to_clip
-from pcan_pose.atomic import atomic_write
+from pcan_pose.atomic import atomic_write, check_file_writable
 from pcan_pose.errors import DataError, SkeletonError, TaxonomyError
 from pcan_pose.keypoints import Clip, Header, KeypointSet
 from pcan_pose.skeleton import SKELETONS, Skeleton, skeleton
@@ -24,6 +24,9 @@ from pcan_pose.unpickling import load_plain_pickle
 _log = logging.getLogger(__name__)
 
 _MOST_FAULTS = 20
+_TREE_KEYS = ("label_names", "coarse_names", "fine_to_coarse")
+# Depth sensors' own layouts. Other joints in 3-D are often in another order than as many in pictures.
+_SOLID_LAYOUTS = ("kinect20",)
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ def read_pickle(
 
     Args:
         path: The pickle.
-        layout: Name of the skeleton layout; None takes the pickle's own word, or goes by the number of joints.
+        layout: Name of the skeleton layout; None takes the pickle's own word, or goes by the number of joints, which in
+            3-D tells Kinect's layout only.
         taxonomy: Action tree of the labels; None takes the pickle's own, if it has one.
         estimator: What made the keypoints; None takes the pickle's own word.
         subject_from_name: Whether a clip's subject is the part of its name before the first underscore. Names of
@@ -103,9 +107,10 @@ def write_pickle(path: str | Path, keypoint_set: KeypointSet, *, overwrite: bool
         overwrite: Whether an existing file may be replaced.
 
     Raises:
-        DataError: If the file exists and must not be replaced.
+        DataError: If the file exists and must not be replaced, or cannot be written there.
     """
     path = Path(path)
+    check_file_writable(path)
     if path.exists() and not overwrite:
         raise DataError(f"{path}: already exists; name another file, or allow it to be replaced with --overwrite.")
     header = keypoint_set.header
@@ -150,16 +155,21 @@ def _find_layout(content: _Content, name: str | None) -> Skeleton:
     """Return the layout by its name or by the number of joints, after comparing it with the pickle's joint names."""
     where = content.where
     arrays = (one.get("keypoint") for one in content.annotations)
-    sizes = Counter(array.shape[-2] for array in arrays if isinstance(array, np.ndarray) and array.ndim > 1)
+    sizes = Counter(array.shape[-2:] for array in arrays if isinstance(array, np.ndarray) and array.ndim > 1)
     if not sizes:
         raise DataError(f"{where}: no annotation has 'keypoint', an array (persons, frames, joints, coordinates).")
-    joints = sizes.most_common(1)[0][0]
+    joints, dims = sizes.most_common(1)[0][0]
     if name is None:
         fitting = [layout for layout in SKELETONS.values() if layout.num_joints == joints]
         if not fitting:
             known = ", ".join(f"{layout.name} ({layout.num_joints})" for layout in SKELETONS.values())
             raise SkeletonError(f"{where}: no layout has {joints} joints; known are {known}.")
         found = fitting[0]
+        if dims == 3 and found.name not in _SOLID_LAYOUTS:
+            raise SkeletonError(
+                f"{where}: {joints} joints in 3-D, whose number does not tell their order (Human3.6M's 17 are in "
+                f"another one than COCO's); name the layout with --layout, such as --layout {found.name}."
+            )
     else:
         found = skeleton(str(name))
     if found.num_joints != joints:
@@ -203,16 +213,23 @@ def _side(joint: str) -> str | None:
 
 
 def _own_taxonomy(content: _Content, meta: Mapping[str, Any], path: Path) -> Taxonomy | None:
-    keys = ("label_names", "coarse_names", "fine_to_coarse")
-    given = [content.facts.get(key) for key in keys]
-    if not all(isinstance(part, list | tuple) for part in given):
-        return None
+    given = {key: content.facts.get(key) for key in _TREE_KEYS}
+    absent = [key for key, part in given.items() if part is None]
+    if {"coarse_names", "fine_to_coarse"} <= {*absent}:
+        return None  # names of the labels alone are no tree
+    if absent:
+        raise TaxonomyError(
+            f"{path}: an action tree needs {', '.join(_TREE_KEYS)}; there is no {', '.join(absent)}: add it, or give "
+            "the tree with --taxonomy."
+        )
     # What the files of one data set share is their name up to the first underscore.
     name = str(meta.get("taxonomy") or path.stem.partition("_")[0])
+    parts = dict(zip(("actions", "body_parts", "parents"), given.values(), strict=True))
     try:
-        return Taxonomy.from_dict(dict(zip(("actions", "body_parts", "parents"), given, strict=True)) | {"name": name})
+        return Taxonomy.from_dict(parts | {"name": name})
     except TaxonomyError as error:
-        raise TaxonomyError(*(f"{path}: {fault}" for fault in error.faults)) from error
+        where = f"{path}: {', '.join(_TREE_KEYS)}"
+        raise TaxonomyError(*(f"{where}: {fault}" for fault in error.faults)) from error
 
 
 def _to_clips(content: _Content, layout: Skeleton, tree: Taxonomy | None, subject_from_name: bool) -> list[Clip]:

@@ -6,8 +6,7 @@ holds the version, the taxonomy, the stream and the model, and text pairs of the
 Shapes: N clips, K_a actions, K_b body parts.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,128 +16,30 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pcan_pose.atomic import atomic_write
+from pcan_pose.atomic import atomic_write, check_file_writable
 from pcan_pose.errors import ScoreError, TaxonomyError
+from pcan_pose.score_set import ScoreSet, first_names, name_clips
 from pcan_pose.taxonomy import Taxonomy
+
+__all__ = ["ScoreSet", "check_scores_writable", "first_names", "name_clips", "read_scores", "write_scores"]
 
 SCHEMA_VERSION = "1"
 _PREFIX = "pcan_pose."
 _COLUMNS = ("clip_id", "label", "action_logits", "body_logits")
 
 
-@dataclass(frozen=True, eq=False)
-class ScoreSet:
-    """The scores of N clips by one model, or by several fused.
-
-    Args:
-        clip_ids: N names, each once.
-        labels: (N,) integer action ids, -1 where unknown; kept as int64.
-        action_logits: (N, K_a) float, finite; kept as float32.
-        body_logits: (N, K_b) float, finite; kept as float32.
-        taxonomy: the two levels.
-        stream: what the model saw, for example `joint` or `rgb`.
-        model: what the model is called.
-        extra: text pairs of the writer's own, kept in the file's metadata.
-
-    Raises:
-        ScoreError: wrong shapes or kinds, duplicate ids, labels out of range, non-finite logits; all of them at once.
-    """
-
-    clip_ids: Sequence[str]
-    labels: npt.NDArray[np.integer[Any]]
-    action_logits: npt.NDArray[np.floating[Any]]
-    body_logits: npt.NDArray[np.floating[Any]]
-    taxonomy: Taxonomy
-    stream: str
-    model: str
-    extra: Mapping[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        ids = tuple(self.clip_ids)
-        faults = []
-        if duplicates := _duplicates(ids):
-            faults.append(f"{len(duplicates)} clip ids occur more than once ({first_names(duplicates)}).")
-        if self.labels.shape != (len(ids),) or self.labels.dtype.kind not in "iu":
-            faults.append(
-                f"labels have shape {self.labels.shape} and type {self.labels.dtype}, expected ({len(ids)},) integers."
-            )
-        else:
-            outside = (self.labels < -1) | (self.labels >= self.taxonomy.num_actions)
-            if outside.any():
-                last = self.taxonomy.num_actions - 1
-                faults.append(f"labels are outside 0..{last} (-1: unknown) in {name_clips(outside, ids)}.")
-        for name, logits, width in (
-            ("action_logits", self.action_logits, self.taxonomy.num_actions),
-            ("body_logits", self.body_logits, self.taxonomy.num_body_parts),
-        ):
-            if logits.shape != (len(ids), width) or logits.dtype.kind != "f":
-                faults.append(
-                    f"{name} have shape {logits.shape} and type {logits.dtype}, expected ({len(ids)}, {width}) floats: "
-                    f"one column a class of taxonomy {self.taxonomy.name!r}."
-                )
-            elif (broken := ~np.isfinite(logits).all(axis=1)).any():
-                faults.append(f"{name} are not finite in {name_clips(broken, ids)}.")
-        if faults:
-            raise ScoreError(*faults)
-        object.__setattr__(self, "clip_ids", ids)
-        object.__setattr__(self, "labels", self.labels.astype(np.int64, copy=False))
-        for name in ("action_logits", "body_logits"):
-            object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), dtype=np.float32))
-
-    def __len__(self) -> int:
-        return len(self.clip_ids)
-
-    def select(self, rows: npt.NDArray[np.int64]) -> "ScoreSet":
-        """The scores of some clips, in the order of `rows`.
-
-        Args:
-            rows: (n,) int64 positions in [0, N), each once.
-        """
-        return ScoreSet(
-            clip_ids=[self.clip_ids[row] for row in rows.tolist()],
-            labels=self.labels[rows],
-            action_logits=self.action_logits[rows],
-            body_logits=self.body_logits[rows],
-            taxonomy=self.taxonomy,
-            stream=self.stream,
-            model=self.model,
-            extra=self.extra,
-        )
-
-
-def first_names(names: Sequence[str], limit: int = 5) -> str:
-    """'a, b, c, d, e and 7 more': enough to find the fault, short enough to read.
-
-    Args:
-        names: what to name, in order.
-        limit: how many are written out.
-    """
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
-
-
-def name_clips(mask: npt.ArrayLike, clip_ids: Sequence[str] | None) -> str:
-    """'3 of 10 clips (a, b, c)', for error messages.
-
-    Args:
-        mask: (N,) bool, the clips meant.
-        clip_ids: N names; None names rows.
-    """
-    names = [f"row {row}" if clip_ids is None else clip_ids[row] for row in np.flatnonzero(mask).tolist()]
-    return f"{len(names)} of {np.size(mask)} clips ({first_names(names)})"
-
-
 def write_scores(path: str | Path, scores: ScoreSet) -> Path:
     """The path of the score file, written whole or not at all; the same scores give the same bytes.
 
     Args:
-        path: the Parquet file to make; an existing one is replaced.
+        path: the Parquet file to make; an existing score file is replaced, any other file never.
         scores: what to write.
 
     Raises:
         ScoreError: the file cannot be written there.
     """
     path = Path(path)
+    check_scores_writable(path)
     header = {
         "format": "scores",
         "schema_version": SCHEMA_VERSION,
@@ -171,6 +72,29 @@ def write_scores(path: str | Path, scores: ScoreSet) -> Path:
     except OSError as error:
         raise ScoreError(f"{path}: cannot be written ({error.strerror or error}).") from error
     return path
+
+
+def check_scores_writable(path: str | Path) -> None:
+    """Check, before the work, that a score file may be written there.
+
+    Args:
+        path: as in `write_scores`.
+
+    Raises:
+        ScoreError: the file cannot be written there, or would replace one that is no score file.
+    """
+    path = Path(path)
+    check_file_writable(path, ScoreError)
+    if path.exists() and not _is_score_file(path):
+        raise ScoreError(f"{path}: already exists and is no score file, so it is not replaced; name another file.")
+
+
+def _is_score_file(path: Path) -> bool:
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (pa.ArrowException, OSError):
+        return False
+    return metadata.get(f"{_PREFIX}format".encode()) == b"scores"
 
 
 def read_scores(path: str | Path) -> ScoreSet:
@@ -281,13 +205,6 @@ def _matrix(column: Any, width: int) -> npt.NDArray[np.floating[Any]]:
     """(N, K) float, one copy at most; a null inside a list becomes NaN, which `ScoreSet` names."""
     values: npt.NDArray[np.floating[Any]] = pc.list_flatten(column).to_numpy()
     return values.reshape(-1, width)
-
-
-def _duplicates(ids: tuple[str, ...]) -> list[str]:
-    if len(set(ids)) == len(ids):
-        return []
-    names, counts = np.unique(np.asarray(ids, dtype=object), return_counts=True)
-    return [str(name) for name in names[counts > 1]]
 
 
 def _first_line(error: Exception) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pcan_pose.atomic import atomic_write
+from pcan_pose.atomic import atomic_write, check_file_writable
 from pcan_pose.clip_list import clip_name
 from pcan_pose.errors import ScoreError
 from pcan_pose.scores import ScoreSet, first_names
@@ -45,6 +45,7 @@ def write_submission(path: str | Path, scores: ScoreSet, videos: Sequence[str] |
             place that cannot be written.
     """
     path = Path(path)
+    check_file_writable(path, ScoreError)
     content = submission_csv(scores, videos)
     entry = zipfile.ZipInfo(_MEMBER)  # dated 1980, so that equal scores give equal bytes
     entry.compress_type = zipfile.ZIP_DEFLATED

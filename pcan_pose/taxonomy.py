@@ -1,8 +1,8 @@
 """The action tree: two levels, body parts above actions, with MA-52's own built in."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from pcan_pose.errors import TaxonomyError
 class Taxonomy:
     """A two-level tree of labels: every action (fine level) has one body part (coarse level).
 
+    Two trees are equal if their labels mean the same, whatever the trees are called.
+
     Args:
-        name: What the tree is called, for example ``ma52``.
+        name: What the tree is called, for example ``ma52``; for readers only.
         actions: Names of the K_a actions; the position is the label.
         body_parts: Names of the K_b body parts; the position is the label.
         parents: For each action, the position of its body part, in [0, K_b).
@@ -26,7 +28,7 @@ class Taxonomy:
         TaxonomyError: If the sizes disagree, a parent is out of range or a body part has no action.
     """
 
-    name: str
+    name: str = field(compare=False)
     actions: tuple[str, ...]
     body_parts: tuple[str, ...]
     parents: tuple[int, ...]
@@ -82,20 +84,27 @@ class Taxonomy:
     def from_dict(cls, content: Mapping[str, Any]) -> "Taxonomy":
         """Return the tree of plain containers with the keys name, actions, body_parts and parents.
 
+        Args:
+            content: The tree. The last three are lists, arrays, or mappings from 0, 1, 2 and so on.
+
         Raises:
             TaxonomyError: If a key is missing or has a value of the wrong kind.
         """
         missing = [key for key in ("name", "actions", "body_parts", "parents") if key not in content]
         if missing:
             raise TaxonomyError(f"taxonomy: no {', '.join(missing)}; it needs name, actions, body_parts and parents.")
+        actions, body_parts, given = (_in_order(key, content[key]) for key in ("actions", "body_parts", "parents"))
         try:
-            parents = tuple(int(parent) for parent in content["parents"])
-        except (TypeError, ValueError) as error:
-            raise TaxonomyError(f"taxonomy: parents must be whole numbers, got {content['parents']!r}.") from error
+            parents = tuple(int(parent) for parent in given)
+            whole = all(parent == number for parent, number in zip(parents, given, strict=True))
+        except (TypeError, ValueError, OverflowError):
+            whole = False
+        if not whole:
+            raise TaxonomyError(f"taxonomy: parents must be whole numbers, got {given!r}.")
         return cls(
             name=str(content["name"]),
-            actions=tuple(map(str, content["actions"])),
-            body_parts=tuple(map(str, content["body_parts"])),
+            actions=tuple(map(str, actions)),
+            body_parts=tuple(map(str, body_parts)),
             parents=parents,
         )
 
@@ -150,6 +159,21 @@ class Taxonomy:
             body_parts=tuple(map(str, tree)),
             parents=tuple(part for _, part in pairs),
         )
+
+
+def _in_order(key: str, values: object) -> Sequence[Any]:
+    """Return the values of a list, of an array, or of a mapping from their positions.
+
+    Raises:
+        TaxonomyError: If they are something else.
+    """
+    if isinstance(values, np.ndarray) and values.ndim == 1:
+        return list(values.tolist())
+    if isinstance(values, Mapping) and set(values) == set(range(len(values))):
+        return [values[i] for i in range(len(values))]
+    if isinstance(values, list | tuple):
+        return values
+    raise TaxonomyError(f"taxonomy: {key} must be a list, an array or a mapping from 0, 1, 2 and so on.")
 
 
 _MA52_TREE: dict[str, tuple[str, ...]] = {

@@ -5,7 +5,7 @@ Shapes: N clips, R rows (one person in one frame), V joints, C coordinates.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
@@ -16,6 +16,8 @@ import numpy.typing as npt
 from pcan_pose.keypoints import KeypointSet
 
 Severity = Literal["error", "warning"]
+
+_PARTS = {"train", "val", "test"}
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Leak:
-    """Two splits that share no clip by name, and the clips that are yet bit-identical.
+    """Two splits that should be disjoint, and their bit-identical clips of other names.
 
     Args:
         splits: The two splits' names.
-        groups: Groups of bit-identical clips with at least one in each split.
+        groups: Groups of bit-identical clips with at least one in each split, without those that are in both.
     """
 
     splits: tuple[str, str]
@@ -79,9 +81,10 @@ def validate(keypoint_set: KeypointSet) -> Validation:
     """Return every fault of a set.
 
     Errors: clips without frames or persons, values that are not finite, scores outside [0, 1], labels that the action
-    tree does not have, names that come twice, and bit-identical clips in two splits that share no clip by name (a test
-    clip that was trained on). Warnings: no joint found in a whole clip, found joints further outside the picture than
-    its own size, clips that do not move, and bit-identical clips elsewhere.
+    tree does not have, names that come twice, clips in two splits of one protocol (``train``, ``val`` and ``test``, or
+    ``x_train``, ``x_val`` and ``x_test``), and bit-identical clips in two such splits or in any two that share no clip
+    by name (a test clip that was trained on). Warnings: no joint found in a whole clip, found joints further outside
+    the picture than its own size, clips that do not move, and bit-identical clips elsewhere.
 
     Args:
         keypoint_set: The set.
@@ -89,17 +92,24 @@ def validate(keypoint_set: KeypointSet) -> Validation:
     names = keypoint_set.clip_ids
     found = _any_row(keypoint_set, (keypoint_set.scores > 0).any(-1))
     twins = _twins(keypoint_set, found)
-    leaks = _leaks(keypoint_set, twins)
+    members = {name: keypoint_set.in_split(name) for name in keypoint_set.split_names()}
+    leaks = _leaks(keypoint_set, members, twins)
     findings = [
         Finding(check, severity, message, tuple(names[i] for i in np.flatnonzero(wrong)))
         for check, severity, message, wrong in _clip_checks(keypoint_set)
         if wrong.any()
     ]
+    for a, b in combinations(members, 2):
+        if _one_protocol(a, b) and (shared := _shared(keypoint_set, members[a], members[b])):
+            message = f"in both of the splits {a!r} and {b!r}, which should be disjoint; leave them out of one"
+            clips = dict.fromkeys(names[i] for i in members[a].tolist() if names[i] in shared)
+            findings.append(Finding("shared_clip", "error", message, tuple(clips)))
     for leak in leaks:
         a, b = leak.splits
+        apart = "" if _shared(keypoint_set, members[a], members[b]) else ", which share no clip by name"
         message = (
-            f"{len(leak.groups)} groups of bit-identical clips lie across the splits {a!r} and {b!r}, which share no "
-            "clip by name; leave them out of one split, or say so beside every measure"
+            f"{len(leak.groups)} groups of bit-identical clips lie across the splits {a!r} and {b!r}{apart}; leave "
+            "them out of one split, or say so beside every measure"
         )
         findings.append(Finding("leak", "error", message, tuple(name for group in leak.groups for name in group)))
     if twins:
@@ -178,21 +188,35 @@ def _twins(keypoint_set: KeypointSet, found: npt.NDArray[np.bool_]) -> list[list
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _leaks(keypoint_set: KeypointSet, twins: list[list[int]]) -> list[Leak]:
-    """Return the twins that lie in two splits that share no clip by name."""
+def _leaks(
+    keypoint_set: KeypointSet, members: Mapping[str, npt.NDArray[np.int64]], twins: list[list[int]]
+) -> list[Leak]:
+    """Return the twins that lie in two splits of one protocol, or in two that share no clip by name."""
     group_of = np.full(len(keypoint_set), -1)
     for number, group in enumerate(twins):
         group_of[group] = number
-    members = {name: keypoint_set.in_split(name) for name in keypoint_set.split_names()}
     leaks = []
     for a, b in combinations(members, 2):
-        if np.intersect1d(members[a], members[b]).size:
+        both = _shared(keypoint_set, members[a], members[b])
+        if both and not _one_protocol(a, b):
             continue
-        shared = np.intersect1d(group_of[members[a]], group_of[members[b]])
+        apart = [{i for i in members[name].tolist() if keypoint_set.clip_ids[i] not in both} for name in (a, b)]
+        numbers = np.intersect1d(group_of[sorted(apart[0])], group_of[sorted(apart[1])])
+        either = apart[0] | apart[1]
         groups = [
-            tuple(keypoint_set.clip_ids[i] for i in twins[number] if i in members[a] or i in members[b])
-            for number in shared[shared >= 0]
+            tuple(keypoint_set.clip_ids[i] for i in twins[number] if i in either) for number in numbers[numbers >= 0]
         ]
         if groups:
             leaks.append(Leak((a, b), tuple(groups)))
     return leaks
+
+
+def _one_protocol(a: str, b: str) -> bool:
+    """Return whether two splits are the parts of one protocol, such as xsub_train and xsub_test, or train and val."""
+    (of_a, _, part_a), (of_b, _, part_b) = (("_" + name).rpartition("_") for name in (a, b))
+    return of_a == of_b and part_a != part_b and {part_a, part_b} <= _PARTS
+
+
+def _shared(keypoint_set: KeypointSet, a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> set[str]:
+    """Return the names of the clips that are in both of two splits."""
+    return {keypoint_set.clip_ids[i] for i in a.tolist()} & {keypoint_set.clip_ids[i] for i in b.tolist()}

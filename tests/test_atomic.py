@@ -1,10 +1,13 @@
 """Files that appear whole or not at all, and what killed writers leave."""
 
+import os
+import re
 from pathlib import Path
 
 import pytest
 
-from pcan_pose.atomic import atomic_folder, atomic_write, remove_half_written
+from pcan_pose.atomic import atomic_folder, atomic_write, check_file_writable, remove_half_written
+from pcan_pose.errors import DataError, ScoreError
 
 
 class Killed(BaseException):
@@ -87,3 +90,49 @@ def test_nobody_sees_half_a_file(tmp_path):
         temporary.write_text("after")
         assert path.read_text() == "before"
     assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("file.txt", "after")]
+
+
+@pytest.mark.parametrize("place", [".", "/", "..", "folder", "new/.."])
+def test_a_folder_is_no_file_to_write(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(
+        DataError, match=rf"^{re.escape(place)}: cannot be written \(it is a folder\); name a file in it"
+    ):
+        check_file_writable(place)
+    with pytest.raises(ScoreError):
+        check_file_writable(place, ScoreError)
+
+
+@pytest.mark.parametrize("place", ["", ".", "/", "folder"])
+def test_writing_to_a_folder_fails_before_the_work(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError), atomic_write(place):
+        raise AssertionError("no block is run")
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder"]
+
+
+def test_places_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    for place in ("file/new", "file/deep/new"):
+        with pytest.raises(DataError) as caught:
+            check_file_writable(tmp_path / place)
+        assert str(caught.value) == (
+            f"{tmp_path / place}: cannot be written ({tmp_path / 'file'} is a file, not a folder); name another place."
+        )
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match=r"pipe: cannot be written \(it is no regular file\); name another\."):
+        check_file_writable(tmp_path / "pipe")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(DataError, match=f"no permission to write in {re.escape(str(tmp_path))}"):
+        check_file_writable(tmp_path / "deep" / "new")
+
+
+def test_places_that_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("gone")
+    for place in ("new", "file", "link", "deep/er/new", tmp_path / "new"):
+        check_file_writable(place)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link"]

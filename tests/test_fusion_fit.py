@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -161,11 +162,14 @@ def test_settings_are_refused_for_other_branches_and_taxonomies() -> None:
         settings.check(sets[::-1], ["rgb.parquet", "pose.parquet"])
     assert caught.value.faults[0] == (
         "rgb.parquet: holds scores of m/rgb, but the fusion was fitted on m/pose in this place; "
-        "give the files of both in the same order."
+        "give the files of both in the same order, tested in the same way."
     )
+    changed = replace(sets[0], extra={"split": "test", "copies": "0", "neighbours": "10"})
+    with pytest.raises(ScoreError, match=r"scores of m/pose \(neighbours 10\), but the fusion was fitted on m/pose in"):
+        settings.check([changed, sets[1]], ["pose.parquet", "rgb.parquet"])
     with pytest.raises(ScoreError, match="2 weights for 1 score sets: give one each"):
         settings.check(sets[:1], ["pose.parquet"])
-    other = Taxonomy("other", TREE.actions, TREE.body_parts, TREE.parents)
+    other = Taxonomy("other", TREE.actions[::-1], TREE.body_parts, TREE.parents)
     with pytest.raises(ScoreError, match="taxonomy 'other' is not the one that the fusion was fitted on"):
         settings.check([make(20, i, 1.0, stream=s, taxonomy=other) for i, s in ((1, "pose"), (2, "rgb"))], ["a", "b"])
 
@@ -198,3 +202,9 @@ def test_unreadable_settings_are_named(tmp_path: Path) -> None:
     for path in (tmp_path / "f.json", tmp_path / "none.json"):
         with pytest.raises(ScoreError, match="not a readable JSON file"):
             read_settings(path)
+
+
+def test_a_folder_holds_no_settings(tmp_path: Path) -> None:
+    for place in (tmp_path, "."):
+        with pytest.raises(ScoreError, match=re.escape(f"{place}: cannot be written (it is a folder)")):
+            write_settings(place, equal_settings(1))

@@ -9,7 +9,7 @@ from sklearn import metrics as sk
 
 from pcan_pose.errors import ScoreError
 from pcan_pose.level_metrics import label_ranks
-from pcan_pose.metrics import evaluate, evaluate_rankings
+from pcan_pose.metrics import evaluate
 from pcan_pose.taxonomy import MA52, Taxonomy
 
 SMALL = Taxonomy("small", ("nod", "shake", "rub", "tap"), ("head", "hand"), (0, 0, 1, 1))
@@ -63,8 +63,7 @@ def test_equals_scikit_learn(taxonomy: Taxonomy, clips: int, seed: int, classes:
 
 def test_macro_f1_counts_classes_of_labels_or_predictions() -> None:
     """A class that is only predicted counts as 0, a class absent from both is left out."""
-    rankings = np.array([[0], [1]])
-    result = evaluate_rankings(rankings, np.array([[0], [0]]), np.array([0, 0]), SMALL)
+    result = evaluate(np.eye(4)[[0, 1]], np.eye(2)[[0, 0]], np.array([0, 0]), SMALL)
     assert result.action.f1_macro == pytest.approx((2 / 3 + 0) / 2)
     assert result.action.table.present.tolist() == [True, True, False, False]
     assert result.body.f1_macro == 1.0
@@ -93,18 +92,6 @@ def test_ranks_equal_a_loop_across_blocks() -> None:
     labels = rng.integers(0, 6, 40_000)
     order = np.argsort(-logits, axis=1, kind="stable")
     np.testing.assert_array_equal(label_ranks(logits, labels), (order == labels[:, None]).argmax(1))
-
-
-def test_rankings_give_what_logits_give() -> None:
-    """A submission's five predictions are enough for all nine numbers."""
-    action, body, labels = random_case(MA52, 500, 5)
-    by_logits = evaluate(action, body, labels, MA52)
-    ranking = np.argsort(-action, axis=1, kind="stable")[:, :5]
-    body_ranking = np.argsort(-body, axis=1, kind="stable")[:, :5]
-    assert evaluate_rankings(ranking, body_ranking, labels, MA52).summary() == by_logits.summary()
-    short = evaluate_rankings(ranking[:, :1], body_ranking[:, :1], labels, MA52)
-    assert short.action.top5 is None
-    assert short.f1_mean == by_logits.f1_mean
 
 
 def test_summary_has_the_nine_numbers() -> None:
@@ -152,19 +139,3 @@ def test_faults_are_named(change: dict[str, Any], message: str) -> None:
     case = {"action_logits": np.zeros((3, 4)), "body_logits": np.zeros((3, 2)), "labels": np.array([0, 1, 2])}
     with pytest.raises(ScoreError, match=re.escape(message)):
         evaluate(**{**case, **change}, taxonomy=SMALL, clip_ids=["a", "b", "c"])
-
-
-@pytest.mark.parametrize(
-    ("action", "body", "messages"),
-    [
-        ([[0], [4]], [[0], [1]], ["action predictions are outside 0..3 in 1 of 2 clips (row 1)"]),
-        ([[0]], [[0], [-1]], ["action ranking has shape (1, 1)", "body predictions are outside 0..1"]),
-    ],
-)
-def test_ranking_faults_are_collected(action: list[Any], body: list[Any], messages: list[str]) -> None:
-    """All faults of both levels at once."""
-    with pytest.raises(ScoreError) as caught:
-        evaluate_rankings(np.array(action), np.array(body), np.array([0, 1]), SMALL)
-    assert len(caught.value.faults) == len(messages)
-    for message in messages:
-        assert message in str(caught.value)

@@ -137,6 +137,27 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
     assert fails(tmp_path, [3] * CLIPS).startswith("entry 0 is int; expected")
 
 
+@pytest.mark.parametrize(
+    "strange",
+    [[[1, 2], [3]], np.array(["a", "b"]), ["0.5"] * 52, [None] * 52, [np.zeros(2), np.zeros(3)], np.array([1j] * 52)],
+    ids=["ragged", "text", "numbers as text", "nothing", "ragged arrays", "complex"],
+)
+def test_scores_that_are_no_numbers_are_named(tmp_path: Path, strange: Any) -> None:
+    content = probabilities(0, 52)
+    some = [strange if row in (1, 4) else scores for row, scores in enumerate(content)]
+    told = "are no array of numbers in 2 of 6 clips (test0001.mp4, test0004.mp4)."
+    assert fails(tmp_path, some) == f"scores 'item' {told}"
+    branches = [{"pred_scores": {"rgb": row, "rgb_coarse": row[:7]}} for row in content]
+    for row in (1, 4):
+        branches[row]["pred_scores"]["rgb_coarse"] = strange
+    assert fails(tmp_path, branches) == f"scores 'rgb_coarse' {told}"
+
+
+def test_a_ragged_label_is_no_label(tmp_path: Path) -> None:
+    content = [{"pred_score": row, "gt_label": [[1, 2], [3]]} for row in probabilities(0, 52)]
+    assert len(read_mmaction_scores(dump(tmp_path, content), listed(tmp_path), MA52)) == CLIPS
+
+
 def test_labels_tell_a_list_in_another_order(tmp_path: Path) -> None:
     content = [{"pred_score": row, "gt_label": torch.tensor([i])} for i, row in enumerate(probabilities(0, 52))]
     right = read_mmaction_scores(dump(tmp_path, content), listed(tmp_path, range(CLIPS)), MA52)

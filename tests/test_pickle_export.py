@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -65,3 +66,10 @@ def test_an_existing_file_is_kept_unless_told_otherwise(tmp_path: Path, monkeypa
     assert (os.listdir(tmp_path), path.read_bytes()) == (["out.pkl"], b"mine")
     write_pickle(path, rich_set(), overwrite=True)
     assert_equal_sets(read_pickle(path), rich_set())
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_is_no_pickle(tmp_path: Path, overwrite: bool) -> None:
+    for place in (tmp_path, "."):
+        with pytest.raises(DataError, match=re.escape(f"{place}: cannot be written (it is a folder); name a file")):
+            write_pickle(place, rich_set(), overwrite=overwrite)

@@ -11,13 +11,51 @@ from small_sets import TREE
 from pcan_pose.errors import SkeletonError, TaxonomyError
 from pcan_pose.pickles import read_pickle
 
+KEYS = "label_names, coarse_names, fine_to_coarse"
+
 
 def test_a_broken_taxonomy(tmp_path: Path) -> None:
     path = write(tmp_path, {"annotations": [annotation("a")], **LABELS, "fine_to_coarse": [0, 0, 2]})
     assert faults_of(path, TaxonomyError) == [
-        "taxonomy 'demo': action 2 ('wave') has body part 2, which is not in 0..1.",
-        "taxonomy 'demo': body part 1 ('hand') has no action; drop it.",
+        f"{KEYS}: taxonomy 'demo': action 2 ('wave') has body part 2, which is not in 0..1.",
+        f"{KEYS}: taxonomy 'demo': body part 1 ('hand') has no action; drop it.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"fine_to_coarse": [0, 0, 0.9]}, "taxonomy: parents must be whole numbers, got [0, 0, 0.9]."),
+        (
+            {"fine_to_coarse": {"nod": "head"}},
+            "taxonomy: parents must be a list, an array or a mapping from 0, 1, 2 and so on.",
+        ),
+        ({"coarse_names": 2}, "taxonomy: body_parts must be a list, an array or a mapping from 0, 1, 2 and so on."),
+    ],
+)
+def test_a_tree_that_is_none_names_its_keys(tmp_path: Path, change: dict[str, Any], fault: str) -> None:
+    path = write(tmp_path, {"annotations": [annotation("a")], **LABELS, **change})
+    assert faults_of(path, TaxonomyError) == [f"{KEYS}: {fault}"]
+    assert read_pickle(path, taxonomy=TREE).header.taxonomy == TREE
+
+
+@pytest.mark.parametrize(
+    ("left", "absent"),
+    [(["label_names", "coarse_names"], "fine_to_coarse"), (["fine_to_coarse"], "label_names, coarse_names")],
+)
+def test_half_a_tree_is_said(tmp_path: Path, left: list[str], absent: str) -> None:
+    path = write(tmp_path, {"annotations": [annotation("a")], **{key: LABELS[key] for key in left}})
+    assert faults_of(path, TaxonomyError) == [
+        f"an action tree needs {KEYS}; there is no {absent}: add it, or give the tree with --taxonomy."
+    ]
+
+
+@pytest.mark.parametrize("joints", [17, 28, 75])
+def test_joints_in_3d_are_not_guessed(tmp_path: Path, joints: int) -> None:
+    path = write(tmp_path, [annotation("a", joints=joints, dims=3)])
+    (fault,) = faults_of(path, SkeletonError)
+    assert fault.startswith(f"{joints} joints in 3-D, whose number does not tell their order (Human3.6M's 17 are in ")
+    assert "; name the layout with --layout, such as --layout " in fault
 
 
 def test_every_fault_of_every_clip(tmp_path: Path) -> None:

@@ -49,9 +49,15 @@ def test_unknown_labels(tmp_path: Path, label: Any) -> None:
 )
 @pytest.mark.parametrize("dims", [2, 3])
 def test_the_layout_goes_by_the_number_of_joints(tmp_path: Path, joints: int, layout: str, dims: int) -> None:
-    path = write(tmp_path, [annotation("a", joints=joints, dims=dims)])
-    assert read_pickle(path).header.layout == layout
-    assert read_pickle(path, layout=layout).header.dims == dims
+    one = annotation("a", joints=joints, dims=dims)
+    path = write(tmp_path, [one])
+    if dims == 2 or layout == "kinect20":
+        assert read_pickle(path).header.layout == layout
+    for named in (
+        read_pickle(path, layout=layout),
+        read_pickle(write(tmp_path, {"annotations": [one], "meta": {"layout": layout}})),
+    ):
+        assert (named.header.layout, named.header.dims) == (layout, dims)
 
 
 @pytest.mark.parametrize("dims", [2, 3])
@@ -61,7 +67,7 @@ def test_without_scores_a_joint_at_zero_was_not_found(tmp_path: Path, dims: int)
     one["keypoint"][0, 2, 6, 0] = 0  # one coordinate alone can be 0
     expected = np.ones((1, 4, 17), np.float32)
     expected[0, 1, 5] = 0
-    np.testing.assert_array_equal(read_pickle(write(tmp_path, [one])).clip(0).scores, expected)
+    np.testing.assert_array_equal(read_pickle(write(tmp_path, [one]), layout="coco17").clip(0).scores, expected)
 
 
 def test_scores_outside_the_range_are_clipped_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -89,6 +95,29 @@ def test_the_pickles_own_taxonomy(tmp_path: Path) -> None:
     assert header.extra == {"sensor": "webcam", "licence": "CC0", "year": "2024"}
     assert read_pickle(write(tmp_path, content), estimator="hrnet").header.estimator == "hrnet"
     assert read_pickle(write(tmp_path, content), taxonomy=MA52).header.taxonomy == MA52
+
+
+@pytest.mark.parametrize(
+    "parents", [np.array([0, 0, 1]), np.array([0, 0, 1], np.uint8), {0: 0, 1: 0, 2: 1}, {2: np.int64(1), 1: 0, 0: 0}]
+)
+def test_a_tree_of_an_array_or_a_mapping(tmp_path: Path, parents: Any) -> None:
+    names = {"label_names": np.array(LABELS["label_names"]), "coarse_names": {0: "head", 1: "hand"}}
+    content = {"annotations": [annotation("a")], **names, "fine_to_coarse": parents}
+    assert read_pickle(write(tmp_path, content)).header.taxonomy == TREE
+
+
+def test_two_files_of_one_data_set_have_one_tree(tmp_path: Path) -> None:
+    """Their trees are called after the files; labels mean the same in both."""
+    content = {"annotations": [annotation("a")], **LABELS}
+    first, second = (read_pickle(write(tmp_path, content, name)).header for name in ("train.pkl", "test.pkl"))
+    assert [header.taxonomy.name for header in (first, second) if header.taxonomy] == ["train", "test"]
+    assert first == second
+
+
+def test_names_of_labels_alone_are_no_tree(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(tmp_path, {"annotations": [annotation("a")], "label_names": LABELS["label_names"]})
+    assert read_pickle(path).header.taxonomy is None
+    assert "labels without an action tree" in caplog.messages[0]
 
 
 def test_labels_without_a_taxonomy_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pcan_pose.atomic import atomic_write
 from pcan_pose.errors import ScoreError
-from pcan_pose.scores import ScoreSet, atomic_write, first_names, read_scores, write_scores
+from pcan_pose.scores import ScoreSet, check_scores_writable, first_names, read_scores, write_scores
 from pcan_pose.taxonomy import MA52, Taxonomy
 
 SMALL = Taxonomy("small", ("nod", "shake", "rub"), ("head", "hand"), (0, 0, 1))
@@ -80,6 +81,33 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ScoreError, match=re.escape("file/s.parquet: cannot be written")):
         write_scores(tmp_path / "file" / "s.parquet", make())
+
+
+@pytest.mark.parametrize("name", ["last.pt", "list.txt", "empty", "part-00000.parquet"])
+def test_only_score_files_are_replaced(tmp_path: Path, name: str) -> None:
+    """A checkpoint, a list or a keypoint set stays what it is."""
+    path = tmp_path / name
+    if name.endswith(".parquet"):
+        pq.write_table(pa.table({"clip_id": ["a"]}), path)
+    else:
+        path.write_bytes(b"" if name == "empty" else b"weights")
+    before = path.read_bytes()
+    told = f"{path}: already exists and is no score file, so it is not replaced; name another file."
+    for write in (check_scores_writable, lambda place: write_scores(place, make())):
+        with pytest.raises(ScoreError) as caught:
+            write(path)
+        assert str(caught.value) == told
+    assert path.read_bytes() == before
+    write_scores(tmp_path / "scores", make(2))
+    check_scores_writable(tmp_path / "scores")
+    assert len(read_scores(write_scores(tmp_path / "scores", make(3)))) == 3
+
+
+def test_a_folder_is_no_score_file(tmp_path: Path) -> None:
+    """Not the working folder, which has no name, either."""
+    for place in (tmp_path, "."):
+        with pytest.raises(ScoreError, match=re.escape(f"{place}: cannot be written (it is a folder)")):
+            write_scores(place, make())
 
 
 @pytest.mark.parametrize(

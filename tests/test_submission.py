@@ -142,3 +142,9 @@ def test_order_folder_and_format_are_checked(tmp_path: Path) -> None:
 
 def test_the_header_is_the_challenge_s() -> None:
     assert ",".join(HEADER).encode() == FIXTURE.split(b"\r\n")[0]
+
+
+def test_a_folder_is_no_submission(tmp_path: Path) -> None:
+    for place in (tmp_path, "."):
+        with pytest.raises(ScoreError, match=re.escape(f"{place}: cannot be written (it is a folder)")):
+            write_submission(place, *reproduce(FIXTURE))

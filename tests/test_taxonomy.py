@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def test_ma52_names_are_the_published_list(shared: Path) -> None:
 
 def test_json_round_trip() -> None:
     assert Taxonomy.from_json(MA52.to_json()) == MA52
+    assert Taxonomy.from_json(MA52.to_json()).name == "ma52"
     assert Taxonomy.from_dict(TREE).to_dict() == TREE
 
 
@@ -90,6 +92,20 @@ def test_a_missing_file(tmp_path: Path) -> None:
             ],
         ),
         ({"parents": [0, "x"]}, ["taxonomy: parents must be whole numbers, got [0, 'x']."]),
+        ({"parents": [0, 0.9]}, ["taxonomy: parents must be whole numbers, got [0, 0.9]."]),
+        ({"parents": np.array([0.0, 1.5])}, ["taxonomy: parents must be whole numbers, got [0.0, 1.5]."]),
+        ({"parents": [0, float("nan")]}, ["taxonomy: parents must be whole numbers, got [0, nan]."]),
+        ({"parents": [0, float("inf")]}, ["taxonomy: parents must be whole numbers, got [0, inf]."]),
+        ({"parents": [0, None]}, ["taxonomy: parents must be whole numbers, got [0, None]."]),
+        (
+            {"parents": {1: 0, 2: 1}},
+            ["taxonomy: parents must be a list, an array or a mapping from 0, 1, 2 and so on."],
+        ),
+        (
+            {"parents": np.zeros((2, 1))},
+            ["taxonomy: parents must be a list, an array or a mapping from 0, 1, 2 and so on."],
+        ),
+        ({"actions": "ab"}, ["taxonomy: actions must be a list, an array or a mapping from 0, 1, 2 and so on."]),
     ],
 )
 def test_all_faults_of_a_tree(change: dict[str, Any], messages: list[str]) -> None:
@@ -110,3 +126,21 @@ def test_json_of_another_form(text: str, message: str) -> None:
     with pytest.raises(TaxonomyError) as caught:
         Taxonomy.from_json(text)
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "parents",
+    [np.array([0, 1]), np.array([0, 1], np.uint8), np.array([0.0, 1.0]), {1: 1, 0: 0}, (0, 1), [0, np.int16(1)]],
+)
+def test_arrays_and_mappings_are_read_in_order(parents: Any) -> None:
+    tree = Taxonomy.from_dict({**TREE, "actions": np.array(["nod", "wave"]), "parents": parents})
+    assert tree.to_dict() == TREE
+    assert all(type(parent) is int for parent in tree.parents)
+
+
+def test_the_name_is_for_readers_only() -> None:
+    tree = Taxonomy.from_dict(TREE)
+    assert replace(tree, name="test") == tree
+    assert hash(replace(tree, name="test")) == hash(tree)
+    for change in ({"actions": ("wave", "nod")}, {"body_parts": ("hand", "head")}, {"parents": (1, 0)}):
+        assert replace(tree, **change) != tree

@@ -150,3 +150,65 @@ def test_clips_without_anything_found_are_no_twins() -> None:
     nothing = {"keypoints": np.zeros((1, 3, 17, 2), np.float32), "scores": np.zeros((1, 3, 17), np.float32)}
     result = validate(small_set(clip("a", splits=("x",), **nothing), clip("b", splits=("y",), **nothing)))
     assert [(finding.check, finding.clips) for finding in result.findings] == [("nothing_found", ("a", "b"))]
+
+
+def twin_of(made: Clip, name: str, *splits: str) -> Clip:
+    return replace(made, clip_id=name, splits=splits)
+
+
+@pytest.mark.parametrize(("first", "second"), [("train", "test"), ("val", "test"), ("xsub_train", "xsub_val")])
+def test_clips_in_two_splits_of_one_protocol_are_named(first: str, second: str) -> None:
+    clips = [clip(name, splits=(first, second)) for name in ("a", "b")]
+    result = validate(small_set(*clips, clip("c", splits=(first,)), clip("d", splits=(second,))))
+    (finding,) = result.findings
+    assert (finding.check, finding.severity, finding.clips) == ("shared_clip", "error", ("a", "b"))
+    one, other = sorted((first, second))
+    assert finding.message == (
+        f"in both of the splits {one!r} and {other!r}, which should be disjoint; leave them out of one"
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("train", "xsub_test"),
+        ("xsub_train", "xview_test"),
+        ("train", "train_clean"),
+        ("all", "test"),
+        ("x_test", "y_test"),
+    ],
+)
+def test_splits_of_two_protocols_may_share_clips(first: str, second: str) -> None:
+    one = clip("a", splits=(first, second))
+    clips = [one, clip("b", splits=(first,)), clip("c", splits=(second,))]
+    assert validate(small_set(*clips)).findings == ()
+    # As they share a clip, twins in the two are no leak.
+    twin = twin_of(clips[1], "d", second)
+    assert validate(small_set(*clips, twin)).leaks == ()
+
+
+def test_a_shared_clip_hides_no_leak() -> None:
+    one, two = clip("a", splits=("train",)), clip("b", splits=("test", "train"))
+    result = validate(small_set(one, twin_of(one, "c", "test"), two, twin_of(two, "d", "train")))
+    # b is in both by name, so that d, which is like it, adds no leak of its own.
+    assert [(leak.splits, leak.groups) for leak in result.leaks] == [(("test", "train"), (("a", "c"),))]
+    assert [(finding.check, finding.clips) for finding in result.errors] == [
+        ("shared_clip", ("b",)),
+        ("leak", ("a", "c")),
+    ]
+    assert result.errors[1].message.startswith(
+        "1 groups of bit-identical clips lie across the splits 'test' and 'train'; leave them out of one split"
+    )
+
+
+def test_splits_that_are_the_same_clips_are_named() -> None:
+    clips = [clip(name, splits=("train", "test")) for name in "ab"]
+    assert [finding.check for finding in validate(small_set(*clips)).findings] == ["shared_clip"]
+
+
+def test_a_name_that_comes_twice_is_in_both_splits() -> None:
+    result = validate(small_set(clip("a", splits=("train",)), clip("a", splits=("test",), frames=4)))
+    assert [(finding.check, finding.clips) for finding in result.findings] == [
+        ("duplicate_id", ("a", "a")),
+        ("shared_clip", ("a",)),
+    ]

@@ -26,7 +26,9 @@ def data() -> None:
 @data.command("import")
 @click.argument("pickle_file", metavar="PICKLE", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the keypoint set.")
-@click.option("--layout", help="Skeleton layout, such as openpose28.  [default: the pickle's, or by number of joints]")
+@click.option(
+    "--layout", help="Skeleton layout, such as openpose28.  [default: the pickle's, or by number of joints in 2-D]"
+)
 @click.option("--taxonomy", help="Action tree: ma52, or a YAML file.  [default: the pickle's own]")
 @click.option("--estimator", help="What made the keypoints.  [default: the pickle's word]")
 @click.option("--subject-from-name", is_flag=True, help="Subject = the clip's name before the first underscore.")
@@ -71,9 +73,11 @@ def import_pickle(
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def export(keypoint_set: Path, out: Path, overwrite: bool) -> None:
     """Write a keypoint set as a pickle for pyskl and mmaction2."""
+    from pcan_pose.atomic import check_file_writable
     from pcan_pose.keypoints import read_set
     from pcan_pose.pickles import write_pickle
 
+    check_file_writable(out)
     content = read_set(keypoint_set)
     write_pickle(out, content, overwrite=overwrite)
     click.echo(f"{out}: {len(content):,} clips")
@@ -86,7 +90,7 @@ def export(keypoint_set: Path, out: Path, overwrite: bool) -> None:
     "--plot",
     metavar="DIR|FILE",
     type=click.Path(path_type=Path),
-    help="Draw how often each joint was found, how long it was missing, how much it trembles (.png, .pdf or .svg).",
+    help="Draw how often each joint was found, how long it was missing, how much it trembles (.png, .jpg, .pdf, .svg).",
 )
 def info(keypoint_set: Path, as_json: bool, plot: Path | None) -> None:
     """Describe a keypoint set: clips, splits, frames, how often joints were found, labels."""

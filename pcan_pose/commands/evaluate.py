@@ -2,11 +2,11 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from pcan_pose.fusion_settings import FusionSettings
@@ -51,7 +51,7 @@ def _parse_weights(context: click.Context, option: click.Parameter, text: str | 
     type=click.Choice(["error", "intersect"]),
     default="error",
     show_default=True,
-    help="What to do with clips that a file lacks: stop, or use the clips that all files have and name the others.",
+    help="What to do with clips that a file lacks: stop, or measure those that all files have and name the others.",
 )
 @click.option(
     "--body-weight",
@@ -70,7 +70,7 @@ def _parse_weights(context: click.Context, option: click.Parameter, text: str | 
     default=1000,
     show_default=True,
     type=click.IntRange(min=0),
-    help="Resamples of the clips for the 95 % intervals; 0 gives none.",
+    help="Resamples of the clips for the 95 % intervals, 2 or more; 0 gives none.",
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of the resamples.")
 @click.option(
@@ -133,12 +133,15 @@ def evaluate(
     from rich.console import Console
 
     from pcan_pose.commands import evaluate_tables as tables
-    from pcan_pose.commands.evaluate_files import write_files
+    from pcan_pose.commands.evaluate_files import draw, submit, write_tables
     from pcan_pose.commands.evaluate_inputs import keep_subset, read_all
     from pcan_pose.commands.evaluate_measures import compare_with, measure, measure_intervals
+    from pcan_pose.commands.evaluate_usage import check_places, check_usage
+    from pcan_pose.fusion_settings import write_settings
     from pcan_pose.scores import write_scores
 
-    _check_usage(click.get_current_context(), scores)
+    check_usage(click.get_current_context(), scores)
+    check_places(click.get_current_context().params)
     names = [str(path) for path in scores]
     sets = read_all(scores)
     if subset is not None:
@@ -160,10 +163,10 @@ def evaluate(
             write_scores(out, last)
             click.echo(f"wrote {out} ({len(last):,} clips); none has a label, so nothing was measured.")
         if submission is not None:
-            _submit(submission, last, clip_list)
+            submit(submission, last, clip_list)
             click.echo(f"wrote {submission} ({len(last):,} clips); none has a label, so nothing was measured.")
         if save_fusion is not None:
-            click.echo(f"wrote {_save(save_fusion, settings)}")
+            click.echo(f"wrote {write_settings(save_fusion, settings)}")
         return
     results = measure(rows, drop_unlabelled)
     intervals = measure_intervals(rows, bootstrap, seed)
@@ -196,54 +199,19 @@ def evaluate(
             tables.print_comparison(console, [label, str(compare)], *comparison)
         if per_class:
             tables.print_classes(console, label, results[-1], last.taxonomy)
-    written = write_files(json_file, report, plots, confusion, results[-1], last.taxonomy, label)
+    # Pictures come last: where one cannot be drawn, the numbers are there.
+    written = write_tables(json_file, report, confusion, results[-1], last.taxonomy)
     if out is not None:
         written.append(write_scores(out, last))
     if submission is not None:
-        written.append(_submit(submission, last, clip_list))
+        written.append(submit(submission, last, clip_list))
     if save_fusion is not None:
-        written.append(_save(save_fusion, settings))
+        written.append(write_settings(save_fusion, settings))
     for path in written:
         click.echo(f"wrote {path}", err=json_file == "-")
-
-
-def _check_usage(context: click.Context, scores: Sequence[Path]) -> None:
-    given = context.params
-    resolved = [path.resolve() for path in (*scores, *given["fit"])]
-    files = [*scores, *given["fit"]]
-    twice = sorted({str(path) for path, full in zip(files, resolved, strict=True) if resolved.count(full) > 1})
-    if twice:
-        raise click.UsageError(f"given twice: {', '.join(twice)}.")
-    weights, fit = given["weights"], given["fit"]
-    if weights is not None and len(weights) != len(scores):
-        raise click.UsageError(f"{len(weights)} weights for {len(scores)} score files: give one each, as in 1,0.5.")
-    if fit and len(fit) != len(scores):
-        raise click.UsageError(f"{len(fit)} files to fit on for {len(scores)} score files: give --fit once for each.")
-    others = [given[name] for name in ("compare", "fusion", "subset", "clip_list") if given[name]]
-    inputs = [*resolved, *(path.resolve() for path in others)]
-    options = {option.name: option.opts[0] for option in context.command.params}
-    for name in ("out", "json_file", "save_fusion", "submission", "confusion"):
-        if given[name] and Path(given[name]).resolve() in inputs:
-            raise click.UsageError(f"{options[name]} {given[name]} is a file that is read; name another.")
-    if given["joint"] and given["body_weight"]:
-        raise click.UsageError("--joint is --body-weight 1: give one of them.")
-    exclusive = [f"--{name}" for name in ("weights", "fit", "fusion") if given[name]]
-    if len(exclusive) > 1:
-        raise click.UsageError(f"{' and '.join(exclusive)} both say how to fuse: give one of them.")
-    if given["fusion"] and context.get_parameter_source("space") is not ParameterSource.DEFAULT:
-        raise click.UsageError("--fusion holds the space to average in: leave --space out.")
-    if given["fit_body_weight"] and (given["joint"] or given["body_weight"]):
-        raise click.UsageError("--fit-body-weight chooses the body parts' weight: leave --joint and --body-weight out.")
-    for name in ("fit_body_weight", "allow_same_clips", "save_fusion"):
-        if given[name] and not fit:
-            raise click.UsageError(f"--{name.replace('_', '-')} belongs to --fit.")
-    if given["clip_list"] and not given["submission"]:
-        raise click.UsageError("--clip-list belongs to --submission.")
-    for name, suffix in (("submission", ".zip"), ("confusion", ".csv")):
-        if given[name] is not None and given[name].suffix.lower() != suffix:
-            raise click.UsageError(f"--{name} {given[name]}: name a {suffix} file.")
-    if given["compare"] and given["bootstrap"] < 2:
-        raise click.UsageError("--compare needs resamples: give --bootstrap 2 or more.")
+    if plots is not None:
+        for path in draw(plots, results[-1], last.taxonomy, label):
+            click.echo(f"wrote {path}", err=json_file == "-")
 
 
 def _settings(context: click.Context, sets: "Sequence[ScoreSet]", names: Sequence[str]) -> "FusionSettings":
@@ -275,26 +243,16 @@ def _settings(context: click.Context, sets: "Sequence[ScoreSet]", names: Sequenc
 def _rows(
     sets: "Sequence[ScoreSet]", names: Sequence[str], settings: "FusionSettings", missing: Any, *, fitted: bool
 ) -> "tuple[list[tuple[str, ScoreSet]], dict[str, list[str]]]":
-    """Return each file's scores and the fused ones by name, and the clips that each file has in vain."""
+    """Return each file's scores and the fused ones by name, and the clips that each file has in vain.
+
+    All are of the same clips, in the same order, with the labels that any of the files knows.
+    """
     from pcan_pose.alignment import align
     from pcan_pose.fusion import fuse_aligned
 
-    rows = list(zip(names, sets, strict=True))
     if len(sets) == 1 and not fitted:
-        return rows, {}
+        return [(names[0], sets[0])], {}
     aligned = align(sets, missing=missing, names=names)
+    rows = [(name, replace(of, labels=aligned.labels)) for name, of in zip(names, aligned.sets, strict=True)]
     rows.append(("fused" if len(sets) > 1 else "fitted", fuse_aligned(aligned, settings)))
     return rows, {name: list(ids) for name, ids in zip(names, aligned.left_out, strict=True) if ids}
-
-
-def _submit(path: Path, scores: "ScoreSet", clip_list: Path | None) -> Path:
-    from pcan_pose.clip_list import read_clip_list
-    from pcan_pose.submission import write_submission
-
-    return write_submission(path, scores, read_clip_list(clip_list).videos if clip_list else None)
-
-
-def _save(path: Path, settings: "FusionSettings") -> Path:
-    from pcan_pose.fusion_settings import write_settings
-
-    return write_settings(path, settings)

@@ -33,22 +33,17 @@ def keep_subset(sets: "Sequence[ScoreSet]", names: Sequence[str], file: Path, mi
     """Return the sets cut to the ids of a file; ids that a set lacks are an error, or said with `intersect`."""
     import numpy as np
 
-    from pcan_pose.errors import DataError, ScoreError
+    from pcan_pose.clip_list import read_clip_ids
+    from pcan_pose.errors import ScoreError
     from pcan_pose.scores import first_names
 
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file}: cannot be read as a text file ({error}).") from error
-    ids = dict.fromkeys(line.strip() for line in lines if line.strip())
-    if not ids:
-        raise DataError(f"{file}: holds no clip id; write one a line.")
+    ids = set(read_clip_ids(file))
     kept: list[ScoreSet] = []
     faults: list[str] = []
     for scores, name in zip(sets, names, strict=True):
         rows = [row for row, clip_id in enumerate(scores.clip_ids) if clip_id in ids]
         if len(rows) < len(ids):
-            lacking = list(ids.keys() - set(scores.clip_ids))
+            lacking = ids - set(scores.clip_ids)
             fault = f"{name}: lacks {len(lacking)} of the {len(ids)} clips of {file} ({first_names(sorted(lacking))})."
             if missing == "error" or not rows:
                 faults.append(fault)

@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from pcan_pose.commands.output_files import refuse_clashes
+
 
 @click.command("import-scores")
 @click.argument("pickle_file", metavar="PICKLE", type=click.Path(path_type=Path))
@@ -45,9 +47,11 @@ def import_scores(
     """
     from pcan_pose.clip_list import read_clip_list
     from pcan_pose.mmaction_scores import read_mmaction_scores
-    from pcan_pose.scores import write_scores
+    from pcan_pose.scores import check_scores_writable, write_scores
     from pcan_pose.taxonomy import find_taxonomy
 
+    refuse_clashes({"--out": out}, [pickle_file, clip_list])
+    check_scores_writable(out)
     tree = find_taxonomy(taxonomy)
     scores = read_mmaction_scores(
         pickle_file, read_clip_list(clip_list), tree, branch=branch, model=model, prefix=prefix, kind=kind

@@ -62,8 +62,9 @@ def test(
     measures them.
     """
     from pcan_pose.engine.test import test_run
-    from pcan_pose.scores import write_scores
+    from pcan_pose.scores import check_scores_writable, write_scores
 
+    check_scores_writable(out)
     scores = test_run(
         run,
         split,

@@ -122,7 +122,7 @@ def _assign(content: dict[str, Any], keys: list[str], value: Any, override: str)
         if depth == len(keys) - 1:
             place[step] = value
         else:
-            place = place[step] if isinstance(place, list) else place.setdefault(step, {})
+            place = place.setdefault(step, {}) if isinstance(place, dict) else place[step]
 
 
 def _step(place: Any, key: str, where: str, override: str) -> str | int:

@@ -7,7 +7,11 @@ colour vision.
 Shapes: K classes of one level.
 """
 
-from collections.abc import Sequence
+import logging
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +31,9 @@ ABSENT = "#E4E4E4"
 FEW_CLASSES = 15
 LONGEST_NAME = 34
 _DPI = 120
+_MISSING_LETTER = re.compile(r"Glyph (\d+) .*missing from")
+_log = logging.getLogger(__name__)
+_told: set[str] = set()  # letters that were warned of
 
 
 def name_note(taxonomy: Taxonomy) -> str:
@@ -85,11 +92,34 @@ def new_figure(width: float, height: float) -> "Figure":
 
 
 def save(figure: "Figure", path: str | Path) -> Path:
-    """Write the figure whole or not at all and return its path."""
+    """Write the figure whole or not at all and return its path; its text is drawn as it is, dollars too."""
+    from matplotlib.text import Text
+
     path = Path(path)
-    with atomic_write(path) as temporary:
+    for text in figure.findobj(Text):
+        # A logarithmic axis has no labels yet: they are matplotlib's own formulas and are to be read as such.
+        if isinstance(text, Text) and "$" in text.get_text():
+            text.set_parse_math(False)
+    with atomic_write(path) as temporary, _missing_letters():
         figure.savefig(temporary, facecolor="white", bbox_inches="tight", pad_inches=0.15)
     return path
+
+
+@contextmanager
+def _missing_letters() -> Iterator[None]:
+    """Return a context in which letters that the font lacks are one warning, not one for each place and picture."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    missing: list[str] = []
+    for warning in caught:
+        if match := _MISSING_LETTER.match(str(warning.message)):
+            missing.append(chr(int(match[1])))
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    if new := [letter for letter in dict.fromkeys(missing) if letter not in _told]:
+        _told.update(new)
+        _log.warning("pictures: the font lacks %s, which are drawn as boxes.", " ".join(new))
 
 
 def group_colour(group: int) -> str:

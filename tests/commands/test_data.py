@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 from small_sets import assert_equal_sets, clip, small_set
@@ -293,36 +291,3 @@ def test_help_imports_nothing_heavy() -> None:
     code = "import sys, pcan_pose.commands.data; print([m for m in ('numpy', 'torch', 'rich') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize("place", [".", "/"])
-def test_export_to_a_folder(keypoint_set: Path, place: str) -> None:
-    told = f"{place}: cannot be written (it is a folder); name a file in it."
-    assert faults("export", keypoint_set, "--out", place) == [told]
-    assert faults("export", keypoint_set, "--out", place, "--overwrite") == [told]
-
-
-def test_nulls_are_named_and_described(tmp_path: Path) -> None:
-    table = small_set(clip("a"), clip("b")).to_table()
-    numbers = table["keypoints"].to_pylist()
-    numbers[1][0] = None
-    column = pa.array(numbers, pa.large_list(pa.float32()))
-    table = table.set_column(table.column_names.index("keypoints"), "keypoints", column)
-    pq.write_table(table, tmp_path / "part-00000.parquet")
-    result = run("validate", tmp_path)
-    assert result.exit_code == 1
-    assert result.stdout.startswith("error: 1 clips: coordinates that are not finite; ")
-    assert result.stdout.splitlines()[0].endswith(": b")
-    assert "2" in output("info", tmp_path)
-    assert json.loads(output("info", tmp_path, "--json"))["clips"] == 2
-
-
-def test_validate_names_clips_in_two_splits_of_one_protocol(tmp_path: Path) -> None:
-    clips = [clip(f"c{i}", splits=("xsub_train", "xsub_test")) for i in range(7)]
-    write_set(tmp_path / "set", small_set(*clips))
-    result = run("validate", tmp_path / "set")
-    assert result.exit_code == 1
-    assert result.stdout.splitlines()[0] == (
-        "error: 7 clips: in both of the splits 'xsub_test' and 'xsub_train', which should be disjoint; leave them out "
-        "of one: c0, c1, c2, c3, c4 and 2 more"
-    )

@@ -16,6 +16,7 @@ from pcan_pose.scores import ScoreSet, read_scores, write_scores
 from pcan_pose.taxonomy import MA52
 
 CLIPS = 60
+SUFFIXES = {"--confusion": ".csv", "--submission": ".zip"}
 
 
 def scores(seed: int, order: Any = None, **change: Any) -> ScoreSet:
@@ -163,11 +164,22 @@ def test_missing_clips_stop_or_are_left_out(files: list[str], tmp_path: Path, ca
     short = write_scores(tmp_path / "short.parquet", scores(3, np.arange(50)))
     assert f"{short}: lacks 10 of 60 clips (clip50, clip51" in fails(ScoreError, files[0], short)
     outcome = run(files[0], short, "--missing", "intersect", "--json", "-")
-    assert [row["clips"] for row in json.loads(outcome.stdout)["rows"]] == [60, 50, 50]
+    rows = json.loads(outcome.stdout)["rows"]
+    assert [row["clips"] for row in rows] == [50, 50, 50]
+    assert rows[0]["metrics"] == summary(scores(1).select(np.arange(50)))
     assert caplog.messages == [
         "10 clips left out, because not every score set has them (by set: 10, 0): "
         "clip50, clip51, clip52, clip53, clip54 and 5 more."
     ]
+
+
+def test_rows_have_the_labels_that_any_file_knows(files: list[str], tmp_path: Path) -> None:
+    nothing = write_scores(tmp_path / "nothing.parquet", scores(3, labels=np.full(CLIPS, -1)))
+    outcome = run(files[0], nothing, "--json", "-")
+    assert outcome.exit_code == 0, outcome.exception
+    rows = json.loads(outcome.stdout)["rows"]
+    assert [row["clips"] for row in rows] == [CLIPS] * 3
+    assert [row["metrics"] for row in rows[:2]] == [summary(scores(1)), summary(scores(3))]
 
 
 def test_unlabelled_clips_are_an_error_or_dropped_and_said(tmp_path: Path) -> None:
@@ -209,6 +221,10 @@ def test_the_faults_of_all_files_come_at_once(files: list[str], tmp_path: Path) 
         (["--body-weight", "-1"], "Invalid value for '--body-weight'"),
         (["--joint", "--body-weight", "1"], "--joint is --body-weight 1: give one of them."),
         (["--space", "log"], "Invalid value for '--space'"),
+        (["--bootstrap", "1"], "--bootstrap 1: one resample has no interval; give 2 or more, or 0 for none."),
+        (["--out", "y.zip", "--json", "y.zip"], "--json and --out are one file, y.zip: name one each."),
+        (["--submission", "y.zip", "--json", "deep/../y.zip"], "--submission and --json are one file, y.zip"),
+        (["--plots", "y", "--out", "y"], "--plots and --out are one file, y: name one each."),
     ],
 )
 def test_wrong_usage_exits_with_2(files: list[str], options: list[str], message: str) -> None:
@@ -217,7 +233,10 @@ def test_wrong_usage_exits_with_2(files: list[str], options: list[str], message:
     assert message in outcome.output
 
 
-@pytest.mark.parametrize("option", ["--json", "--plots", "--out"])
+OPTIONS = ["--json", "--plots", "--out", "--confusion", "--submission"]
+
+
+@pytest.mark.parametrize("option", OPTIONS)
 def test_a_place_that_cannot_be_written_is_named(files: list[str], option: str) -> None:
-    place = f"{files[0]}/deeper"
+    place = f"{files[0]}/deeper{SUFFIXES.get(option, '')}"
     assert fails(PcanError, *files, option, place).startswith(f"{place}: cannot be written (")

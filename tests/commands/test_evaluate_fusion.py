@@ -124,10 +124,11 @@ def test_files_in_another_order_are_refused(files: dict[str, str], tmp_path: Pat
 def test_mismatched_duplicated_and_missing_clips_are_named(files: dict[str, str], tmp_path: Path) -> None:
     """Nothing is fused by position, in the files to measure as in those to fit on."""
     base = read_scores(files["pose_test"])
-    other = Taxonomy("mine", MA52.actions, MA52.body_parts, MA52.parents)
+    other = Taxonomy("mine", MA52.actions[::-1], MA52.body_parts, MA52.parents)
     fields = (base.labels, base.action_logits, base.body_logits)
     wrong = write_scores(tmp_path / "tree.parquet", ScoreSet(base.clip_ids, *fields, other, "s", "m"))
     assert f"{wrong}: taxonomy 'mine' (52 actions, 7 body parts) is not the one of" in fails(files["pose_test"], wrong)
+    assert "'ma52' (52 actions, 7 body parts), as names or parents differ." in fails(files["pose_test"], wrong)
     assert "taxonomy 'mine'" in fails(files["pose_test"], files["rgb_test"], "--fit", files["pose_val"], "--fit", wrong)
     short = write_scores(tmp_path / "short.parquet", base.select(np.arange(70)))
     assert f"{short}: lacks 10 of 80 clips (" in fails(files["rgb_test"], short)

@@ -61,3 +61,25 @@ def test_faults_are_named(files: list[Path], options: list[str], error: type[Pca
 def test_a_pickle_in_the_place_of_a_score_file_is_sent_here(files: list[Path]) -> None:
     with pytest.raises(ScoreError, match="Scores in a pickle come in with pcan-pose data import-scores"):
         read_scores(files[0])
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_what_is_read_is_never_written(files: list[Path], which: int) -> None:
+    before = files[which].read_bytes()
+    place = files[which].parent / "new" / ".." / files[which].name
+    outcome = run(files[0], "--clip-list", files[1], "--branch", "rgb", "--out", place)
+    assert outcome.exit_code == 2
+    assert f"--out {place} is a file that is read; name another." in outcome.output.replace("\n", " ")
+    assert files[which].read_bytes() == before
+
+
+def test_the_place_is_looked_at_before_the_pickle(files: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "last.pt").write_text("weights")
+    for place, told in (
+        (".", ".: cannot be written (it is a folder); name a file in it."),
+        (tmp_path / "last.pt", f"{tmp_path / 'last.pt'}: already exists and is no score file"),
+    ):
+        outcome = run(tmp_path / "none.pkl", "--clip-list", files[1], "--out", place)
+        assert isinstance(outcome.exception, ScoreError)
+        assert str(outcome.exception).startswith(told)
+    assert (tmp_path / "last.pt").read_text() == "weights"

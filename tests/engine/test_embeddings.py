@@ -66,9 +66,7 @@ def test_splits_and_sets_that_do_not_fit(configure: Configure, tmp_path: Path) -
         embed_run(tmp_path, "val", device="cpu")
     for header in (
         Header(layout="kinect20", dims=3, estimator="test", taxonomy=TREE),
-        Header(
-            layout="coco17", dims=2, estimator="test", taxonomy=OTHER_TREE
-        ),
+        Header(layout="coco17", dims=2, estimator="test", taxonomy=OTHER_TREE),
     ):
         write_set(tmp_path / "set", tiny_set(header), overwrite=True)
         with pytest.raises(DataError, match="set: is not the set that .* was trained on: layout"):

@@ -93,9 +93,7 @@ def test_without_a_labelled_training_clip_there_are_no_neighbours(configure: Con
 
 def test_another_layout_and_taxonomy_are_both_named(configure: Configure, tmp_path: Path) -> None:
     run = train(configure(train__epochs=1))
-    other = Header(
-        layout="kinect20", dims=3, estimator="test", taxonomy=OTHER_TREE
-    )
+    other = Header(layout="kinect20", dims=3, estimator="test", taxonomy=OTHER_TREE)
     path = tmp_path / "other"
     write_set(path, tiny_set(other))
     with pytest.raises(DataError) as error:

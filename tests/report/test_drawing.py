@@ -43,7 +43,7 @@ def test_powers_on_a_logarithmic_axis_stay_formulas(tmp_path: Path) -> None:
     figure.axes[0].set_yscale("log")
     save(figure, tmp_path / "p.png")
     powers = [label for label in figure.axes[0].get_yticklabels() if label.get_text()]
-    assert any(label.get_text() == r"$\mathdefault{10^{1}}$" for label in powers)
+    assert powers and all(label.get_text().startswith("$") for label in powers)
     assert all(label.get_parse_math() for label in powers)
 
 
