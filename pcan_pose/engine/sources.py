@@ -1,5 +1,6 @@
 """The clips of a run: what it trains on and what it is measured on."""
 
+import logging
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -22,6 +23,8 @@ from pcan_pose.keypoints import Header
 from pcan_pose.taxonomy import Taxonomy
 
 Clips = TypeVar("Clips", ClipIndex, ClipSource)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,8 @@ def choose_clips(config: RunConfig) -> TrainingData[ClipIndex]:
         names = ", ".join(training.clip_ids[i] for i in outside[:5])
         raise DataError(
             f"{config.data.path}: {len(outside)} clips of split {config.data.train_split!r} have no label in "
-            f"0..{taxonomy.num_actions - 1}: {names}{' ...' if len(outside) > 5 else ''}; label them or take them out."
+            f"0..{taxonomy.num_actions - 1}: {names}{' ...' if len(outside) > 5 else ''}; label them, or leave "
+            "them out with 'pcan-pose data select --without'."
         )
     if len(training) * config.train.repeats < config.train.batch_size:
         raise ConfigError(
@@ -99,6 +103,13 @@ def choose_clips(config: RunConfig) -> TrainingData[ClipIndex]:
             raise DataError(
                 f"{config.data.path}: split {config.data.val_split!r} cannot be measured, its clips have no label or "
                 f"one outside 0..{taxonomy.num_actions - 1}; label them, or set data.val_split=null."
+            )
+        if shared := {*training.clip_ids} & {*val.clip_ids}:
+            log.warning(
+                "%d of the %d clips of split %r are trained on: what it measures is no measure of new clips.",
+                len(shared),
+                len(val),
+                config.data.val_split,
             )
     return TrainingData(training, val, taxonomy, keypoint_set.header)
 

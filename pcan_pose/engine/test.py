@@ -75,7 +75,7 @@ def test_run(
             log.warning("%s has %d labelled training clips: all of them are asked.", training.path, len(training))
     if known := _trained_on(clips.clip_ids, state):
         log.warning(
-            "%d of %d clips have names of clips that the run was trained on: their scores say nothing of new clips.",
+            "%d of %d clips have names of clips that the run was trained on: scores of known clips are no measure.",
             known,
             len(clips),
         )

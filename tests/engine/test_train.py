@@ -246,3 +246,14 @@ def test_metrics_are_json_without_nan(configure: Configure) -> None:
 
     for line in (folder / "metrics.jsonl").read_text().splitlines():
         json.loads(line, parse_constant=refuse)
+
+
+def test_clips_that_are_trained_on_and_measured_are_named(
+    configure: Configure, caplog: pytest.LogCaptureFixture
+) -> None:
+    trainer(configure(data__val_split="val"))
+    assert not caplog.messages
+    trainer(configure(data__val_split="train"))
+    assert caplog.messages == [
+        "24 of the 24 clips of split 'train' are trained on: what it measures is no measure of new clips."
+    ]
