@@ -4,10 +4,11 @@ import os
 from pathlib import Path
 
 from pcan_extract.backends import PoseBackend
+from pcan_extract.estimation import ClipOptions
 from pcan_extract.pool import Workers
 from pcan_extract.run import Engine, Task
 from pcan_extract.staging import Staging
-from pcan_extract.worker import ClipOptions, ExtractTask, Outcome, run_task, start_worker
+from pcan_extract.worker import ExtractTask, Outcome, run_task, start_worker
 from pcan_pose.errors import ConfigError, did_you_mean
 
 ENGINES = ("local", "ray")

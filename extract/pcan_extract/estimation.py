@@ -3,8 +3,10 @@
 Shapes: T frames, M persons, V joints.
 """
 
+import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
 
@@ -15,9 +17,42 @@ from pcan_extract.decoding import DecodeAhead
 from pcan_extract.inputs import VideoInput
 from pcan_extract.smoothing import Processing
 from pcan_extract.video import VideoInfo
-from pcan_pose.errors import ExtractionError
+from pcan_pose.errors import ConfigError, ExtractionError
 from pcan_pose.keypoints import Clip
 from pcan_pose.skeleton import map_layout, skeleton
+
+MIN_SCORE = 0.05
+"""Score below which a joint counts as not found, unless a run asks for another one."""
+
+
+@dataclass(frozen=True)
+class ClipOptions:
+    """What is made of an estimate before it is stored.
+
+    Args:
+        allow_missing: Whether joints that the backend's layout cannot give get score 0 instead of being an error.
+        processing: Closes gaps and smooths.
+        min_score: Joints with a lower score, or outside the picture, count as not found, 0 to 1; 0 keeps all. Networks
+            place every joint, also those that the picture does not show.
+
+    Raises:
+        ConfigError: If the score is out of range.
+    """
+
+    allow_missing: bool = False
+    processing: Processing = Processing()
+    min_score: float = MIN_SCORE
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.min_score) and 0 <= self.min_score <= 1):
+            raise ConfigError(f"min score must be 0 to 1, got {self.min_score:g}.")
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """What is done, by name, for the keypoint set's metadata; what is not done is left out."""
+        settings = {"min_score": f"{self.min_score:g}"} if self.min_score else {}
+        settings |= self.processing.settings
+        return settings | ({"allow_missing_joints": "true"} if self.allow_missing else {})
 
 
 def estimate_each(backend: PoseBackend, videos: Iterable[DecodeAhead]) -> Iterator[Estimated]:
@@ -50,49 +85,17 @@ def batches_across_videos(backend: PoseBackend) -> TypeGuard[BatchingBackend]:
     return isinstance(backend, BatchingBackend) and backend.across_videos
 
 
-def estimate_video(
-    video: VideoInput,
-    backend: PoseBackend,
-    layout: str,
-    *,
-    allow_missing: bool = False,
-    processing: Processing | None = None,
-) -> tuple[Clip, VideoInfo]:
-    """Return the clip of one video in a layout, and what was measured of the video.
-
-    Args:
-        video: The video.
-        backend: An entered backend.
-        layout: Layout of the result, a key of `SKELETONS`.
-        allow_missing: As in `make_clip`.
-        processing: Closes gaps and smooths, or None.
-
-    Raises:
-        ExtractionError: If the video cannot be decoded to its end, or the backend's answer does not fit it.
-        SkeletonError: If the backend's layout cannot be mapped.
-    """
-    decoder = DecodeAhead(video.path)
-    (estimated,) = estimate_each(backend, [decoder])
-    if isinstance(estimated.result, Exception):
-        raise estimated.result
-    info = decoder.measured
-    clip = make_clip(video, estimated.result, info, backend, layout, allow_missing=allow_missing, processing=processing)
-    return clip, info
-
-
 def make_clip(
     video: VideoInput,
     estimate: Estimate,
     info: VideoInfo,
     backend: PoseBackend,
     layout: str,
-    *,
-    allow_missing: bool = False,
-    processing: Processing | None = None,
+    options: ClipOptions,
 ) -> Clip:
     """Return the clip of one video in a layout.
 
-    Where a joint was not found (score 0), its coordinates are 0.
+    Where a joint was not found, is less sure than asked for, or outside the picture, score and coordinates are 0.
 
     Args:
         video: The video.
@@ -100,15 +103,18 @@ def make_clip(
         info: What was measured of it.
         backend: Where the poses come from.
         layout: Layout of the result, a key of `SKELETONS`.
-        allow_missing: Whether joints that the backend's layout cannot give get score 0 instead of being an error.
-        processing: Closes gaps and smooths, or None.
+        options: What is made of the poses.
 
     Raises:
         ExtractionError: If the estimate does not fit the video.
         SkeletonError: If the backend's layout cannot be mapped.
     """
     _check(estimate, backend, info, video.path)
-    keypoints, scores = map_layout(*estimate, backend.layout, layout, allow_missing=allow_missing)  # (T, M, V, 2), ...
+    keypoints, scores = map_layout(*estimate, backend.layout, layout, allow_missing=options.allow_missing)
+    # (T, M, V, 2), (T, M, V)
+    if options.min_score:
+        outside = ((keypoints < 0) | (keypoints > (info.width, info.height))).any(-1)  # (T, M, V)
+        scores = np.where((scores < options.min_score) | outside, np.float32(0), scores)
     if not scores.shape[1]:
         # Nobody in the whole video: one person that is never found keeps the frames.
         joints = skeleton(layout).num_joints
@@ -116,8 +122,8 @@ def make_clip(
         scores = np.zeros((info.frames, 1, joints), np.float32)
     keypoints = np.where(scores[..., None] > 0, keypoints, np.float32(0)).swapaxes(0, 1)  # (M, T, V, 2)
     scores = scores.swapaxes(0, 1)  # (M, T, V)
-    if processing is not None:
-        keypoints, scores = processing(keypoints, scores, info.fps)
+    # After it gaps are filled: what is filled has a score of its own, and stays.
+    keypoints, scores = options.processing(keypoints, scores, info.fps)
     return Clip(
         clip_id=video.clip_id,
         keypoints=np.ascontiguousarray(keypoints, dtype=np.float32),

@@ -11,7 +11,7 @@ from rich.console import Console
 from pcan_extract.backends import BackendOptions, PoseBackend, create_backend
 from pcan_extract.checks import check_folder, check_layout, check_numbers, check_overlay, read_inputs
 from pcan_extract.engines import create_engine
-from pcan_extract.estimation import batches_across_videos
+from pcan_extract.estimation import MIN_SCORE, ClipOptions, batches_across_videos
 from pcan_extract.locks import FolderLock
 from pcan_extract.plan import PLAN_NAME, Plan, load_plan, save_plan
 from pcan_extract.planning import ShardLimits, extend_plan
@@ -21,7 +21,7 @@ from pcan_extract.run import Run
 from pcan_extract.share import EVERYTHING, Share
 from pcan_extract.smoothing import Processing
 from pcan_extract.staging import STAGING_NAME, Staging
-from pcan_extract.worker import ClipOptions, write_fault
+from pcan_extract.worker import write_fault
 from pcan_pose.errors import ExtractionError
 from pcan_pose.keypoints import Header
 from pcan_pose.taxonomy import MA52, Taxonomy
@@ -37,6 +37,7 @@ def extract(
     options: BackendOptions | None = None,
     layout: str = "openpose28",
     allow_missing_joints: bool = False,
+    min_score: float = MIN_SCORE,
     processing: Processing | None = None,
     labels: Sequence[str] = (),
     taxonomy: Taxonomy | None = None,
@@ -63,6 +64,7 @@ def extract(
         layout: Layout of the set, a key of `SKELETONS`.
         allow_missing_joints: Whether joints that the backend's layout cannot give get score 0 instead of being an
             error.
+        min_score: Joints with a lower score, or outside the picture, count as not found, 0 to 1; 0 keeps all.
         processing: Closes gaps and smooths; None does neither.
         labels: Label lists, as paths or ``SPLIT=PATH``.
         taxonomy: The labels' tree; MA-52's if there are lists and it is None.
@@ -89,7 +91,7 @@ def extract(
         check_overlay(Path(overlay), paths)
     estimator = create_backend(backend, options) if isinstance(backend, str) else backend
     check_layout(estimator, layout, allow_missing=allow_missing_joints)
-    clip_options = ClipOptions(allow_missing_joints, processing or Processing())
+    clip_options = ClipOptions(allow_missing_joints, processing or Processing(), min_score)
     taxonomy = MA52 if labels and taxonomy is None else taxonomy
     inputs = read_inputs(paths, labels, taxonomy)
     header = _header(estimator, layout, clip_options, taxonomy)
@@ -123,9 +125,7 @@ def extract(
 
 def _header(backend: PoseBackend, layout: str, options: ClipOptions, taxonomy: Taxonomy | None) -> Header:
     extra = {"backend": backend.name, **{f"backend.{key}": value for key, value in backend.settings.items()}}
-    extra |= options.processing.settings
-    if options.allow_missing:
-        extra["allow_missing_joints"] = "true"
+    extra |= options.settings
     return Header(layout=layout, dims=2, estimator=backend.estimator, taxonomy=taxonomy, extra=extra)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from pcan_extract.inputs import VideoInput
 from pcan_extract.plan import Plan, PlannedClip
@@ -10,6 +9,8 @@ from pcan_extract.share import EVERYTHING, Share
 from pcan_pose.errors import ConfigError, DataError
 
 _SHOWN = 5
+# Settings that are recorded only where they do something, and what their absence says.
+_ABSENT = {"min_score": "0"}
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,9 @@ def extend_plan(
         if replace(video, path=known.video.path) != known.video:
             relabelled.append(video.clip_id)
         if share.owns(known.shard):
-            size = _size(video.path)
-            if size != known.size:
+            clips[position] = _planned(video, known.shard)
+            if _has_changed(known, clips[position]):
                 changed.add(video.clip_id)
-            clips[position] = PlannedClip(video, size, known.shard)
     if faults:
         raise DataError(*faults)
     if relabelled:
@@ -88,7 +88,7 @@ def extend_plan(
 
 def _check_settings(old: Mapping[str, str], new: Mapping[str, str]) -> None:
     faults = [
-        f"{key} is {new.get(key, 'not set')!r}, but this extraction was begun with {old.get(key, 'not set')!r}; "
+        f"{key} is {_told(new, key)!r}, but this extraction was begun with {_told(old, key)!r}; "
         "use the same, or extract into a new folder."
         for key in dict.fromkeys([*old, *new])
         if new.get(key) != old.get(key)
@@ -97,21 +97,31 @@ def _check_settings(old: Mapping[str, str], new: Mapping[str, str]) -> None:
         raise ConfigError(*faults)
 
 
+def _told(settings: Mapping[str, str], key: str) -> str:
+    return settings.get(key, _ABSENT.get(key, "not set"))
+
+
 def _assign(plan: Plan, videos: Sequence[VideoInput], limits: ShardLimits) -> Iterator[PlannedClip]:
     """Return an iterator over new clips, which go on filling the plan's last shard."""
     shard = plan.clips[-1].shard if plan.clips else 0
     last = plan.shards.get(shard, ())
     clips, size = len(last), sum(max(clip.size, 0) for clip in last)
     for video in videos:
-        more = _size(video.path)
-        if clips and (clips >= limits.clips or size + max(more, 0) > limits.size):
+        clip = _planned(video, shard)
+        if clips and (clips >= limits.clips or size + max(clip.size, 0) > limits.size):
             shard, clips, size = shard + 1, 0, 0
-        clips, size = clips + 1, size + max(more, 0)
-        yield PlannedClip(video, more, shard)
+        clips, size = clips + 1, size + max(clip.size, 0)
+        yield replace(clip, shard=shard)
 
 
-def _size(path: Path) -> int:
+def _planned(video: VideoInput, shard: int) -> PlannedClip:
     try:
-        return path.stat().st_size
+        status = video.path.stat()
     except OSError:
-        return -1
+        return PlannedClip(video, -1, shard)
+    return PlannedClip(video, status.st_size, shard, status.st_mtime_ns)
+
+
+def _has_changed(known: PlannedClip, now: PlannedClip) -> bool:
+    # Where no time was recorded, the size has to do.
+    return now.size != known.size or known.modified not in (None, now.modified)

@@ -1,6 +1,7 @@
 """Following people from frame to frame, and choosing the main ones.
 
-Who is who is told by place alone: a cut to somebody else in the same place goes unnoticed.
+Who is who is told by place alone: a cut to somebody else in the same place goes unnoticed, and after a cut that moves
+somebody aside it is somebody new. So tracks that are never there at the same time may be one person's.
 
 Shapes: T frames, P people in one frame, M persons kept, V joints, K tracks.
 """
@@ -56,6 +57,10 @@ class _Track:
     velocity: Boxes = field(default_factory=lambda: np.zeros(2))
 
     @property
+    def first(self) -> int:
+        return self.sights[0][0]
+
+    @property
     def last(self) -> int:
         return self.sights[-1][0]
 
@@ -73,7 +78,7 @@ class _Track:
 def follow(
     frames: Sequence[FramePoses], *, persons: int, joints: int, width: int, height: int, patience: int = PATIENCE
 ) -> Estimate:
-    """Return the main persons of a video, M = min(persons, people found), the most important first.
+    """Return the main persons of a video, M = min(persons, tracks found), the most important first.
 
     A person goes on in the next frame as whoever overlaps most with where the person is expected; all people of a frame
     are assigned together. First come those who were seen in the frame before. Then those lost for at most `patience`
@@ -83,6 +88,10 @@ def follow(
     The importance is the sum, over the frames that show the person, of size times centrality. Size is the square root
     of the box's share of the picture; centrality is 1 in the middle of the picture and falls to 1/2 in its corners. It
     is thus the share of the video that shows the person, times mean size and place. Equals come by first appearance.
+
+    Each of the most important tracks is a person. The others, the important ones first, go on as the first person of
+    whom no track is there at the same time, from its first frame to its last: after a jump cut the only person in the
+    picture is not lost. Tracks for which there is no such person are dropped.
 
     Args:
         frames: The people in each of the T frames. Somebody without any joint of a score above 0 is nobody.
@@ -103,14 +112,29 @@ def follow(
     else:
         tracks = _tracks(frames, width, height, patience)
     # Without its last digits: rounding errors must not choose between equals.
-    chosen = sorted(tracks, key=lambda track: -round(track.importance, 6))[:persons]
+    chosen = _share_out(sorted(tracks, key=lambda track: -round(track.importance, 6)), persons)
     keypoints = np.zeros((len(frames), len(chosen), joints, 2), np.float32)
     scores = np.zeros((len(frames), len(chosen), joints), np.float32)
-    for m, track in enumerate(chosen):
-        for frame, place in track.sights:
+    for m, person in enumerate(chosen):
+        for frame, place in (sight for track in person for sight in track.sights):
             keypoints[frame, m] = frames[frame].keypoints[place]
             scores[frame, m] = frames[frame].scores[place]
     return Estimate(keypoints, scores)
+
+
+def _share_out(ranked: Sequence[_Track], persons: int) -> list[list[_Track]]:
+    """Return the tracks of each person; those of one person are never there at the same time.
+
+    Args:
+        ranked: Everybody, the most important first.
+        persons: How many to keep.
+    """
+    chosen = [[track] for track in ranked[:persons]]
+    for track in ranked[persons:]:
+        free = (all(track.last < other.first or other.last < track.first for other in person) for person in chosen)
+        if (m := next((m for m, is_free in enumerate(free) if is_free), None)) is not None:
+            chosen[m].append(track)
+    return chosen
 
 
 def _tracks(frames: Sequence[FramePoses], width: int, height: int, patience: int) -> list[_Track]:

@@ -1,6 +1,6 @@
 """Videos, decoded once from front to back as RGB pictures.
 
-Shapes: H rows, W columns, of the picture as it is to be looked at (after rotation).
+Shapes: H rows, W columns, of the picture as it is to be looked at: with square pixels, turned and mirrored.
 """
 
 from collections.abc import Collection, Iterator
@@ -14,16 +14,16 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
-from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from pcan_extract.display import Frame, Orientation, read_orientation, square_width, to_rgb
 from pcan_pose.errors import ExtractionError
 
-Frame = npt.NDArray[np.uint8]
-"""One picture: uint8 (H, W, 3), RGB, contiguous."""
+__all__ = ["VIDEO_EXTENSIONS", "Frame", "VideoInfo", "VideoReader"]
 
 VIDEO_EXTENSIONS = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp"}
+    | {".mts", ".m2ts", ".vob", ".dv", ".asf", ".ogv", ".mxf"}
 )
 """File name extensions that a folder is searched for, in lower case."""
 
@@ -31,6 +31,8 @@ VIDEO_EXTENSIONS = frozenset(
 _DURATION_SLACK = 0.5
 # Containers with a coarse clock (Matroska counts milliseconds) jitter this much (seconds) at a constant rate.
 _CLOCK_JITTER = 0.002
+# Pictures a second; more are a clock's.
+_HIGHEST_RATE = 10_000
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,13 @@ class VideoInfo:
     """What is known of a video.
 
     Args:
-        width: Pixels, after rotation.
-        height: Pixels, after rotation.
+        width: Pixels, as shown: made square, and after rotation.
+        height: Pixels, as width.
         fps: Pictures a second, > 0; before decoding as the container announces, afterwards the average by timestamps.
         frames: Pictures; before decoding as the container announces (0 = it does not say), afterwards as decoded.
         rotation: Degrees counterclockwise that the stored pictures are turned by: 0, 90, 180 or 270.
         variable: Whether the pictures are unevenly spaced in time; known after decoding only.
+        mirrored: Whether left and right are swapped after turning; known, as the rotation, once a picture is decoded.
     """
 
     width: int
@@ -52,6 +55,7 @@ class VideoInfo:
     frames: int
     rotation: int
     variable: bool = False
+    mirrored: bool = False
 
 
 class VideoReader:
@@ -78,7 +82,9 @@ class VideoReader:
         self._stream.thread_type = "NONE"
         self._stream.codec_context.thread_count = 1
         self._pts: list[int | None] = []
-        self._rotation: int | None = None
+        # Of the newest packet, in the stream's unit of time: when it is decoded, and how long it is shown.
+        self._decoded_at = self._spacing = 0
+        self._orientation = Orientation()
         self._done = False
 
     def __enter__(self) -> Self:
@@ -99,12 +105,12 @@ class VideoReader:
     @property
     def info(self) -> VideoInfo:
         """What the container announces; once the iteration has ended, what was measured."""
-        turned = (self._rotation or 0) % 180 == 90
-        size = (self._stream.codec_context.width, self._stream.codec_context.height)
-        width, height = size[::-1] if turned else size
+        turned = self._orientation
+        size = (self._square(self._stream.codec_context.width), self._stream.codec_context.height)
+        width, height = size[::-1] if turned.rotation % 180 else size
         fps, variable = self._measured_fps() if self._done else (self._announced_fps(), False)
         frames = len(self._pts) if self._done else self._stream.frames
-        return VideoInfo(width, height, float(fps), frames, self._rotation or 0, variable)
+        return VideoInfo(width, height, float(fps), frames, turned.rotation, variable, turned.mirrored)
 
     def __iter__(self) -> Iterator[Frame]:
         """Return an iterator over all pictures, uint8 (H, W, 3)."""
@@ -125,18 +131,21 @@ class VideoReader:
         """
         if self._pts:
             raise RuntimeError(f"{self.path}: a VideoReader gives its pictures once; open another one.")
-        dropped = damaged = 0
+        packets = dropped = damaged = 0
         shape: tuple[int, int] | None = None
         try:
             for packet in self._container.demux(self._stream):
                 # An edit list marks pictures that are decoded but never shown; they are announced all the same.
                 dropped += packet.is_discard
                 damaged += packet.is_corrupt
+                packets += packet.size > 0
+                self._decoded_at = packet.dts or self._decoded_at
+                self._spacing = packet.duration or self._spacing
                 for frame in packet.decode():
                     damaged += frame.is_corrupt
                     if shape is None:
                         shape = frame.height, frame.width
-                        self._rotation = round(frame.rotation / 90) * 90 % 360
+                        self._orientation = read_orientation(frame)
                     elif (frame.height, frame.width) != shape:
                         raise ExtractionError(
                             f"{self.path}: pictures change size from {shape[1]}x{shape[0]} to "
@@ -144,14 +153,14 @@ class VideoReader:
                         )
                     self._pts.append(frame.pts)
                     if wanted is None or len(self._pts) - 1 in wanted:
-                        yield _to_rgb(frame, self._rotation or 0)
+                        yield to_rgb(frame, self._square(frame.width), self._orientation)
         except av.FFmpegError as error:
-            self._check_complete(dropped)
+            self._check_complete(packets, dropped)
             raise ExtractionError(
                 f"{self.path}: decoding fails after {len(self._pts)} frames ({error.strerror}); "
                 "re-encode or replace the file."
             ) from error
-        self._check_complete(dropped)
+        self._check_complete(packets, dropped)
         if damaged:
             raise ExtractionError(
                 f"{self.path}: damaged: {damaged} of {len(self._pts)} frames decode with errors; "
@@ -159,23 +168,53 @@ class VideoReader:
             )
         self._done = True
 
-    def _check_complete(self, dropped: int) -> None:
+    def _check_complete(self, packets: int, dropped: int) -> None:
         decoded, announced = len(self._pts), self._stream.frames
-        if announced and decoded + dropped < announced:
+        missing = announced - dropped - decoded
+        # AVI also counts pictures that the camera left out: such a file holds fewer, but lasts as long as it says.
+        if missing > 0 and (self._container.format.name != "avi" or self._ends_early(dropped)):
             raise ExtractionError(
                 f"{self.path}: truncated: {decoded} of {announced - dropped} frames decode; replace the file."
             )
         if not decoded:
             raise ExtractionError(f"{self.path}: no frame decodes; replace the file.")
+        if missing > 0 and (lost := packets - dropped - decoded) > 0:
+            raise ExtractionError(
+                f"{self.path}: damaged: {lost} of {packets - dropped} frames do not decode; "
+                "re-encode or replace the file."
+            )
         duration = 0.0 if announced else _stream_seconds(self._stream)
-        end = float(self.timestamps[-1] - self.timestamps[0]) + 1 / float(self._announced_fps())
+        end = self._last_picture() + 1 / float(self._announced_fps())
         if end < duration - _DURATION_SLACK:
             raise ExtractionError(
                 f"{self.path}: truncated: {end:.1f} of {duration:.1f} seconds decode; replace the file."
             )
 
+    def _ends_early(self, dropped: int) -> bool:
+        """Return whether the pictures of an AVI file end before the time that all announced ones take."""
+        if not self._pts:
+            return True
+        step = 1 / float(self._announced_fps())
+        unit = float(self._stream.time_base or 0)
+        spacing = self._spacing * unit or step
+        # The stream's own duration will not do: of an AVI file that is cut short, FFmpeg knows that of the rest.
+        duration = max(self._stream.frames * step, _stream_seconds(self._stream))
+        # Pictures have no times there, only packets, and the first places may be empty, too.
+        packets = (self._decoded_at - (self._stream.start_time or 0)) * unit
+        return max(self._last_picture(), packets) + dropped * step + spacing < duration - spacing / 2
+
+    def _last_picture(self) -> float:
+        """Return the time of the last picture after the first one's, in seconds."""
+        return float(self.timestamps[-1] - self.timestamps[0])
+
+    def _square(self, width: int) -> int:
+        return square_width(width, self._stream.sample_aspect_ratio)
+
     def _announced_fps(self) -> Fraction:
-        return self._stream.average_rate or self._stream.guessed_rate or self._stream.base_rate or Fraction(25)
+        stream = self._stream
+        rates = [rate for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate) if rate]
+        # Of raw DV the first one is that of the clock.
+        return next((rate for rate in rates if rate <= _HIGHEST_RATE), Fraction(25))
 
     def _measured_fps(self) -> tuple[Fraction, bool]:
         """Return the average rate by timestamps, and whether the spacing varies."""
@@ -200,7 +239,7 @@ def _open(path: Path) -> InputContainer:
     if not start:
         raise ExtractionError(f"{path}: empty file (0 bytes); replace the file.")
     try:
-        return av.open(str(path))
+        container = av.open(str(path))
     except av.FFmpegError as error:
         if start[4:] == b"ftyp":
             raise ExtractionError(
@@ -208,6 +247,11 @@ def _open(path: Path) -> InputContainer:
             ) from error
         text = f"{path}: not a video that FFmpeg can read ({error.strerror}); remove or replace it."
         raise ExtractionError(text) from error
+    if container.format.name == "tty":
+        # FFmpeg draws any text as a film of a terminal.
+        container.close()
+        raise ExtractionError(f"{path}: text, not a video; remove it, or name the videos themselves.")
+    return container
 
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
@@ -229,9 +273,3 @@ def _stream_seconds(stream: VideoStream) -> float:
         return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
     except ValueError:
         return 0.0
-
-
-def _to_rgb(frame: VideoFrame, rotation: int) -> Frame:
-    # Rows are padded to the decoder's alignment: the padding is cut off and the rows are packed.
-    picture = frame.to_ndarray(format="rgb24")  # (H, W, 3)
-    return np.ascontiguousarray(np.rot90(picture, rotation // 90) if rotation else picture)

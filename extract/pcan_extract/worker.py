@@ -11,10 +11,9 @@ from pathlib import Path
 
 from pcan_extract.backends.base import Estimate, PoseBackend
 from pcan_extract.decoding import DecodeAhead
-from pcan_extract.estimation import estimate_each, make_clip
+from pcan_extract.estimation import ClipOptions, estimate_each, make_clip
 from pcan_extract.found import Found, count_found
 from pcan_extract.inputs import VideoInput
-from pcan_extract.smoothing import Processing
 from pcan_extract.staging import Staging
 from pcan_pose.errors import PcanError
 from pcan_pose.keypoints import Clip
@@ -79,19 +78,6 @@ class Outcome:
     variable: bool = False
 
 
-@dataclass(frozen=True)
-class ClipOptions:
-    """What is made of an estimate before it is stored.
-
-    Args:
-        allow_missing: Whether joints that the backend's layout cannot give get score 0 instead of being an error.
-        processing: Closes gaps and smooths.
-    """
-
-    allow_missing: bool = False
-    processing: Processing = Processing()
-
-
 class _Worker:
     """A process's opened backend, kept from task to task, and the decoders of the videos that come next."""
 
@@ -154,16 +140,8 @@ class _Worker:
         if isinstance(estimate, Exception):
             raise estimate
         assert self._opened is not None
-        layout, options, info = self._staging.header.layout, self._options, decoder.measured
-        clip = make_clip(
-            video,
-            estimate,
-            info,
-            self._opened,
-            layout,
-            allow_missing=options.allow_missing,
-            processing=options.processing,
-        )
+        info = decoder.measured
+        clip = make_clip(video, estimate, info, self._opened, self._staging.header.layout, self._options)
         self._staging.stage(clip)
         found = count_found(clip.scores, self._staging.header.skeleton)
         return Outcome(frames=info.frames, found=found, variable=info.variable)

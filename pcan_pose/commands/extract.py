@@ -88,6 +88,7 @@ def _run(paths: tuple[Path, ...], out: Path, options: "BackendOptions", given: d
         options=options,
         layout=given["layout"],
         allow_missing_joints=given["allow_missing_joints"],
+        min_score=given["min_score"],
         processing=Processing(given["interpolate"], given["smooth"]),
         labels=given["labels"],
         taxonomy=None if given["taxonomy"] is None else find_taxonomy(given["taxonomy"]),

@@ -38,6 +38,14 @@ _KEYPOINTS = (
         "--allow-missing-joints", is_flag=True, help="Give score 0 to joints of the layout that the backend lacks."
     ),
     click.option(
+        "--min-score",
+        default=0.05,
+        show_default=True,
+        type=click.FloatRange(0, 1),
+        metavar="S",
+        help="Joints with a lower score, or outside the picture, count as not found; 0 keeps all.",
+    ),
+    click.option(
         "--interpolate",
         default=0,
         show_default=True,

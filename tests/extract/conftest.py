@@ -36,25 +36,32 @@ def write_video(
     *,
     rate: int = 25,
     rotation: int = 0,
+    matrix: Sequence[int] | None = None,
+    aspect: Fraction | None = None,
     times: Sequence[int] | None = None,
+    clock: int = 1000,
     options: dict[str, str] | None = None,
     codec: str = "mpeg4",
     pixels: str = "yuv420p",
 ) -> Path:
-    """Return the path of a new video; `times` are in units of 1 / 1000 s."""
+    """Return the path of a new video; `times` are in units of 1 / `clock` s, `aspect` is that of a pixel."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", options=options or {}) as container:
         stream: Any = container.add_stream(codec, rate=rate)
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = pixels
         if times is not None:
-            stream.codec_context.time_base = Fraction(1, 1000)
+            stream.codec_context.time_base = Fraction(1, clock)
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
+        if matrix is not None:
+            stream.set_display_matrix(matrix)
         if rotation:
             stream.set_display_rotation(rotation)
         for i, picture in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
             if times is not None:
-                frame.pts, frame.time_base = times[i], Fraction(1, 1000)
+                frame.pts, frame.time_base = times[i], Fraction(1, clock)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path

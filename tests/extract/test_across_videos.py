@@ -14,11 +14,11 @@ from tiny_onnx import write_brightest, write_detector
 from pcan_extract.backends import BackendOptions, onnx
 from pcan_extract.backends.onnx import OnnxBackend
 from pcan_extract.decoding import DecodeAhead
-from pcan_extract.estimation import batches_across_videos, estimate_each
+from pcan_extract.estimation import ClipOptions, batches_across_videos, estimate_each
 from pcan_extract.inputs import VideoInput
 from pcan_extract.pipeline import extract
 from pcan_extract.staging import Staging
-from pcan_extract.worker import ClipOptions, ExtractTask, run_task, start_worker
+from pcan_extract.worker import ExtractTask, run_task, start_worker
 from pcan_pose.keypoints import Header, read_set
 
 SCRIPT = """

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from pcan_extract.crop_inputs import find_videos
 from pcan_extract.cropping import CropClip, crop_video, cut_out, fit_box
+from pcan_extract.video import VideoReader
 from pcan_pose.crop_cache import CropSettings
 from pcan_pose.errors import DataError, ExtractionError
 
@@ -78,6 +80,20 @@ def test_wanted_frames_are_stored(film, tmp_path, make_video):
     again, same = crop_video(replace(whole, frames=25), settings)
     np.testing.assert_array_equal(again, pictures)
     assert same == record
+
+
+def test_crops_lie_in_the_picture_as_shown(film, tmp_path, make_video):
+    # Stored narrow, turned and mirrored: keypoints, extracted from what is shown, fit.
+    one = 1 << 16
+    matrix = [0, one, 0, one, 0, 0, 0, 0, 1 << 30]
+    path = make_video(tmp_path / "a.mp4", film[:3], aspect=Fraction(4, 3), matrix=matrix)
+    with VideoReader(path) as reader:
+        frames = list(reader)
+        assert (reader.info.width, reader.info.height) == (144, 234)
+    box = (10.0, 70.0, 80.0)
+    pictures, record = crop_video(clip(box, 144, 234, path, 3), CropSettings(size=32, frames=None))
+    assert (record.width, record.height, record.box) == (144, 234, box)
+    np.testing.assert_array_equal(pictures, [cut_out(frame, box, 32) for frame in frames])
 
 
 def test_no_video_is_told():

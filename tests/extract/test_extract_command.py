@@ -7,6 +7,7 @@ from fake_backends import FakeBackend
 
 import pcan_extract.pipeline
 from pcan_extract.backends import BackendOptions
+from pcan_extract.estimation import MIN_SCORE
 from pcan_extract.report import Summary
 from pcan_extract.share import Share
 from pcan_extract.smoothing import Processing
@@ -66,6 +67,7 @@ def test_stop_is_told(invoke, one_clip, monkeypatch, tmp_path):
         (("--out", "set"), "Missing argument 'PATH...'"),
         (("film.mp4",), "Missing option '--out'"),
         (("film.mp4", "--out", "set", "--workers", "0"), "0 is not in the range x>=1"),
+        (("film.mp4", "--out", "set", "--min-score", "1.1"), "1.1 is not in the range 0<=x<=1"),
     ],
 )
 def test_usage(arguments, text, invoke):
@@ -85,8 +87,8 @@ def test_options_reach_the_pipeline(monkeypatch, one_clip, tmp_path):
     text = (
         f"{one_clip} --out {tmp_path} --backend mmpose --model rtmw --checkpoint a.pth --detector b.onnx "
         "--detector-checkpoint c.pth --device cuda:1 --precision bf16 --batch-size 8 --persons 2 --layout coco17 "
-        "--allow-missing-joints --interpolate 5 --smooth 1.5 0.25 --workers 3 --clips-per-shard 9 --shard 2/3 "
-        "--engine ray --address auto"
+        "--allow-missing-joints --min-score 0.2 --interpolate 5 --smooth 1.5 0.25 --workers 3 "
+        "--clips-per-shard 9 --shard 2/3 --engine ray --address auto"
     )
     result = CliRunner().invoke(extract, text.split())
     assert result.exit_code == 0, result.output
@@ -108,6 +110,7 @@ def test_options_reach_the_pipeline(monkeypatch, one_clip, tmp_path):
         ),
         "layout": "coco17",
         "allow_missing_joints": True,
+        "min_score": 0.2,
         "processing": Processing(5, (1.5, 0.25)),
         "labels": (),
         "taxonomy": None,
@@ -146,10 +149,15 @@ def test_settings_are_recorded_and_kept(invoke, one_clip, tmp_path):
     out = tmp_path / "set"
     assert invoke(one_clip, "--out", out, "--workers", 1, "--interpolate", 3, "--smooth", 1, 0.1).exit_code == 0
     extra = read_set(out).header.extra
-    assert extra == {"backend": "fake", "interpolate": "3", "smooth": "1,0.1"}
+    assert extra == {"backend": "fake", "min_score": "0.05", "interpolate": "3", "smooth": "1,0.1"}
     result = invoke(one_clip, "--out", out, "--workers", 1)
     assert isinstance(result.exception, ConfigError)
     assert "interpolate is 'not set', but this extraction was begun with '3'" in str(result.exception)
+
+
+def test_default_score_is_the_pipelines():
+    (option,) = [option for option in extract.params if option.name == "min_score"]
+    assert option.default == MIN_SCORE
 
 
 @pytest.mark.parametrize(

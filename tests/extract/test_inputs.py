@@ -29,6 +29,12 @@ def test_folder_is_searched_and_sorted(tmp_path):
     assert inputs.notices == ("1 hidden video files left out.",)
 
 
+def test_camcorders_files_are_videos(tmp_path):
+    names = [f"{name}.{name}" for name in ("asf", "dv", "m2ts", "mts", "mxf", "ogv", "vob")]
+    touch(tmp_path, "CLIP.MTS", *names)
+    assert [video.source for video in find_inputs([tmp_path]).videos] == ["CLIP.MTS", *names]
+
+
 def test_arguments_keep_their_order(tmp_path):
     touch(tmp_path, "z.mp4", "a/b.mp4")
     inputs = find_inputs([tmp_path / "z.mp4", tmp_path / "a", tmp_path / "a"])
@@ -47,7 +53,7 @@ def test_all_faults_at_once(tmp_path):
         find_inputs([tmp_path / "none", tmp_path / "empty", tmp_path / "one", tmp_path / "two", tmp_path])
     faults = caught.value.faults
     assert faults[0] == f"{tmp_path}/none: no such file or folder."
-    assert faults[1].startswith(f"{tmp_path}/empty: no video in this folder (looked for .3gp, .avi,")
+    assert faults[1].startswith(f"{tmp_path}/empty: no video in this folder (looked for .3gp, .asf,")
     assert faults[2] == (
         f"clip id 'a' stands for {tmp_path}/one/a.mp4 and {tmp_path}/two/a.mov and {tmp_path}/two/a.mp4; "
         "give the folder above them, or rename one."

@@ -1,12 +1,13 @@
 import importlib.util
+import shutil
 
 import numpy as np
 import pytest
 
 from pcan_extract.backends import create_backend
-from pcan_extract.estimation import estimate_video
-from pcan_extract.inputs import VideoInput
+from pcan_extract.pipeline import extract
 from pcan_pose.errors import MissingDependencyError
+from pcan_pose.keypoints import read_set
 from pcan_pose.skeleton import skeleton
 
 LAYOUT = skeleton("openpose28")
@@ -26,10 +27,11 @@ def clips(film, make_video, tmp_path_factory):
     """Return the clips of a video, of a grey one, and of the first one again."""
     pytest.importorskip("mediapipe", reason="needs the extra 'mediapipe'")
     folder = tmp_path_factory.mktemp("mediapipe")
-    video = VideoInput("a", make_video(folder / "a.mp4", film[:12].repeat(3, 1).repeat(3, 2)), "a.mp4")
-    grey = VideoInput("b", make_video(folder / "b.mp4", np.full((3, 96, 128, 3), 127, np.uint8)), "b.mp4")
-    with create_backend("mediapipe") as backend:
-        return [estimate_video(entry, backend, "openpose28")[0] for entry in (video, grey, video)]
+    video = make_video(folder / "videos/a.mp4", film[:12].repeat(3, 1).repeat(3, 2))
+    make_video(folder / "videos/b.mp4", np.full((3, 96, 128, 3), 127, np.uint8))
+    shutil.copy(video, folder / "videos/c.mp4")
+    assert not extract([folder / "videos"], folder / "set", workers=1).failures
+    return list(read_set(folder / "set").clips())
 
 
 def test_person_is_found(clips):
@@ -43,6 +45,12 @@ def test_person_is_found(clips):
     assert right < left
 
 
+def test_joints_outside_the_picture_are_not_found(clips):
+    # Head and shoulders only.
+    legs = [LAYOUT.index(f"{side}_{joint}") for side in ("left", "right") for joint in ("hip", "knee", "ankle")]
+    assert not clips[0].scores[..., legs].any() and not clips[0].keypoints[..., legs, :].any()
+
+
 def test_empty_picture_has_no_joint(clips):
     assert clips[1].keypoints.shape == (1, 3, 28, 2)
     assert not clips[1].scores.any() and not clips[1].keypoints.any()
@@ -54,12 +62,12 @@ def test_result_does_not_depend_on_the_video_before(clips):
 
 
 @pytest.mark.slow
-def test_ma52_sample(shared):
+def test_ma52_sample(shared, tmp_path):
     pytest.importorskip("mediapipe", reason="needs the extra 'mediapipe'")
     path = shared / "ma52/videos/0078_01_0005.mp4"
-    with create_backend("mediapipe") as backend:
-        clip, info = estimate_video(VideoInput("a", path, path.name), backend, "openpose28")
-    assert (info.frames, info.fps, info.width, info.height) == (60, 30, 1080, 1296)
+    assert not extract([path], tmp_path / "set", workers=1).failures
+    clip = read_set(tmp_path / "set").clip(0)
+    assert (clip.scores.shape[1], clip.fps, clip.width, clip.height) == (60, 30, 1080, 1296)
     body, hands = clip.scores[0, :, :18], clip.scores[0, :, 18:].reshape(60, 2, 5)
     assert (body.max(1) > 0.9).all()
     # A hand is found as a whole or not at all.

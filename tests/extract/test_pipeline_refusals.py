@@ -5,8 +5,9 @@ import shutil
 import pytest
 from extractions import parts, run
 
+from pcan_extract.plan import load_plan
 from pcan_pose.errors import ConfigError, DataError, ExtractionError, SkeletonError
-from pcan_pose.keypoints import read_set
+from pcan_pose.keypoints import read_header, read_set
 
 
 def test_other_settings_are_refused(undisturbed, videos, tmp_path):
@@ -50,6 +51,24 @@ def test_one_clip_id_for_two_files(videos, tmp_path):
     )
 
 
+def test_sets_from_before_the_least_score_keep_all_joints(videos, tmp_path):
+    out = tmp_path / "set"
+    run(videos / "first", out, min_score=0.0)
+    assert "min_score" not in read_header(out).extra and "min_score" not in load_plan(out).settings
+    with pytest.raises(ConfigError) as caught:
+        run(videos / "first", out)
+    assert str(caught.value) == (
+        "min_score is '0.05', but this extraction was begun with '0'; use the same, or extract into a new folder."
+    )
+    assert run(videos / "first", out, min_score=0).clips == 4
+    with pytest.raises(ConfigError, match=r"^min_score is '0.1', but this extraction was begun with '0'"):
+        run(videos / "first", out, min_score=0.1)
+    run(videos / "first", tmp_path / "other", min_score=0.1)
+    assert read_header(tmp_path / "other").extra["min_score"] == "0.1"
+    with pytest.raises(ConfigError, match=r"^min_score is '0', but this extraction was begun with '0.1'"):
+        run(videos / "first", tmp_path / "other", min_score=0)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
@@ -57,6 +76,7 @@ def test_one_clip_id_for_two_files(videos, tmp_path):
         ({"layout": "coco_wholebody133"}, SkeletonError, "layout 'mediapipe_holistic' cannot give"),
         ({"backend": "mediapip"}, ConfigError, "unknown backend 'mediapip'. Did you mean 'mediapipe'?"),
         ({"workers": 0, "clips_per_shard": 0}, ConfigError, "workers must be at least 1, got 0.\nclips per shard must"),
+        ({"min_score": 2}, ConfigError, "min score must be 0 to 1, got 2."),
         ({"labels": ["none.txt"]}, DataError, "none.txt: label list cannot be read (No such file or directory)."),
     ],
 )

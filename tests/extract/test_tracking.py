@@ -119,6 +119,40 @@ def test_equals_come_by_first_appearance() -> None:
     assert who([frame((0.9, at(300))), frame((0.5, at(100)))], persons=2) == [[0.9, 0], [0, 0.5]]
 
 
+def test_after_a_jump_cut_the_only_person_is_kept() -> None:
+    # Both are the main person of a part; neither box overlaps with the other's.
+    frames = film({0.5: [*[at(80)] * 6, *[None] * 4], 0.9: [*[None] * 6, *[at(320)] * 4]})
+    assert who(frames) == [[0.5] * 6 + [0.9] * 4]
+    again = film({0.5: [*[at(80)] * 3, *[None] * 5], 0.7: [*[None] * 3, *[at(200)] * 3, *[None] * 2]})
+    again += [frame((0.9, at(320)))] * 4
+    assert who(again)[0] == [0.5] * 3 + [0.7] * 3 + [0] * 2 + [0.9] * 4
+    # Where there is room for both, nobody says that they are one.
+    assert who(frames, persons=2) == [[0.5] * 6 + [0] * 4, [0] * 6 + [0.9] * 4]
+
+
+def test_who_was_there_at_the_same_time_is_somebody_else() -> None:
+    main = [*[at(200)] * 6, *[None] * 4]
+    beside = [*[None] * 5, *[at(40)] * 5]
+    assert who(film({0.5: main, 0.9: beside})) == [[0.5] * 6 + [0] * 4]
+    # Nor does somebody stand in for one who is hidden for a while.
+    hidden = [*[at(200)] * 4, *[None] * 3, *[at(200)] * 4]
+    passing = [*[None] * 4, *[at(40)] * 3, *[None] * 4]
+    assert who(film({0.5: hidden, 0.9: passing})) == [[0.5] * 4 + [0] * 3 + [0.5] * 4]
+
+
+def test_more_tracks_than_persons_go_to_the_first_that_is_free() -> None:
+    paths: dict[float, list[Box | None]] = {
+        0.5: [*[at(200)] * 8, *[None] * 4],
+        0.6: [*[at(60, y=80, height=60)] * 4, *[None] * 8],
+        0.7: [*[None] * 5, *[at(340)] * 7],
+        0.8: [*[None] * 9, *[at(60, y=250, height=60)] * 3],
+    }
+    first, second = [0.5] * 8 + [0] + [0.8] * 3, [0.6] * 4 + [0] + [0.7] * 7
+    assert who(film(paths), persons=2) == [first, second]
+    # There is no room for those who were there beside the main person.
+    assert who(film(paths)) == [first]
+
+
 def test_without_a_detector_one_person_is_kept_however_the_joints_jump() -> None:
     whole = np.array([[0, 0, WIDTH, HEIGHT]], np.float32)
     places = np.random.default_rng(0).uniform(0, 300, (20, 1, JOINTS, 2)).astype(np.float32)

@@ -1,9 +1,11 @@
+import gc
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
+from pcan_extract.inputs import find_inputs
 from pcan_extract.video import VideoReader
 from pcan_pose.errors import ExtractionError
 
@@ -46,6 +48,16 @@ def test_only_wanted_frames_are_converted(one_clip):
         some = list(reader.frames({2, 7}))
         assert reader.info.frames == 10
     np.testing.assert_array_equal(some, every[[2, 7]])
+
+
+def test_pictures_are_freed_without_the_garbage_collector(one_clip):
+    gc.collect()
+    gc.disable()
+    try:
+        read(one_clip)
+        assert not [thing for thing in gc.get_objects() if type(thing) is av.VideoFrame]
+    finally:
+        gc.enable()
 
 
 def test_a_reader_reads_once(one_clip):
@@ -105,6 +117,12 @@ def test_text_renamed(tmp_path):
     assert fault(path).startswith("not a video that FFmpeg can read (")
 
 
+def test_text_is_no_film_of_a_terminal(tmp_path):
+    path = tmp_path / "videos.txt"
+    path.write_text("0001.mp4 0\n0002.mp4 1\n" * 50)
+    assert fault(path) == "text, not a video; remove it, or name the videos themselves."
+
+
 def test_mp4_without_index(one_clip):
     content = one_clip.read_bytes()
     one_clip.write_bytes(content[: content.index(b"moov") - 4])
@@ -122,12 +140,97 @@ def test_mp4_cut_in_its_pictures(codec, film, tmp_path, make_video):
     assert " of 30 frames decode; replace the file." in fault(path)
 
 
+def test_mp4_cut_before_its_last_picture(film, tmp_path, make_video):
+    if "libx264" not in av.codecs_available:
+        pytest.skip("this FFmpeg has no libx264")
+    path = make_video(tmp_path / "cut.mp4", film[:30], options={"movflags": "+faststart"}, codec="libx264")
+    # The last one in the file is not the last one shown: what decodes ends when it should.
+    path.write_bytes(path.read_bytes()[: packets(path)[-1][0]])
+    assert fault(path) == "truncated: 29 of 30 frames decode; replace the file."
+
+
 def test_file_without_frame_count_cut_short(film, tmp_path, make_video):
     path = make_video(tmp_path / "cut.mkv", film[:50])
     content = path.read_bytes()
     path.write_bytes(content[: len(content) * 2 // 3])
     assert fault(path).startswith("truncated: ")
     assert "of 2.0 seconds decode" in fault(path)
+
+
+def dropping(path, film, make_video, codec="mpeg4", empty=frozenset({7, 8, 9, 20, 21, 33, 40, 45})):
+    """Return an AVI of 50 places, of which some hold no picture."""
+    times = [t for t in range(50) if t not in empty]
+    return make_video(path, film[: len(times)], times=times, clock=25, codec=codec)
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
+def test_pictures_that_a_camera_dropped_are_not_missing(codec, film, tmp_path, make_video):
+    if codec not in av.codecs_available:
+        pytest.skip(f"this FFmpeg has no {codec}")
+    with VideoReader(dropping(tmp_path / "dropped.avi", film, make_video, codec)) as reader:
+        assert reader.info.frames == 50
+        assert len(list(reader)) == 42
+        times = reader.timestamps
+        assert (reader.info.frames, reader.info.variable) == (42, True)
+    assert times[-1] - times[0] == pytest.approx(49 / 25)
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
+def test_pictures_dropped_at_the_start(codec, film, tmp_path, make_video):
+    if codec not in av.codecs_available:
+        pytest.skip(f"this FFmpeg has no {codec}")
+    path = dropping(tmp_path / "dropped.avi", film, make_video, codec, frozenset({0, 1, 2, 20}))
+    assert len(read(path)) == 46
+
+
+@pytest.mark.parametrize("kept", [1, 20, 38, 41])
+def test_avi_with_dropped_pictures_cut_short(kept, film, tmp_path, make_video):
+    path = dropping(tmp_path / "cut.avi", film, make_video)
+    starts = [start for start, _ in packets(path)]
+    # Between two pictures: nothing decodes with an error. The index, at the end, goes too.
+    path.write_bytes(path.read_bytes()[: starts[kept] - 8])
+    assert fault(path) == f"truncated: {kept} of 50 frames decode; replace the file."
+
+
+def packets(path):
+    """Return where the file holds pictures: first byte and number of bytes."""
+    with av.open(str(path)) as container:
+        return [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+
+
+def test_picture_that_vanishes_without_an_error(film, tmp_path, make_video):
+    path = make_video(tmp_path / "hurt.avi", film[:20], codec="mpeg2video")
+    start, size = packets(path)[10]
+    content = bytearray(path.read_bytes())
+    content[start : start + size] = bytes(size)
+    path.write_bytes(content)
+    assert fault(path) == "damaged: 1 of 20 frames do not decode; re-encode or replace the file."
+
+
+@pytest.mark.parametrize(
+    ("extension", "codec"),
+    [
+        ("mts", "libx264"),
+        ("m2ts", "mpeg2video"),
+        ("vob", "mpeg2video"),
+        ("asf", "mpeg4"),
+        ("mxf", "mpeg2video"),
+        ("dv", "dvvideo"),
+    ],
+)
+def test_camcorder_files(extension, codec, film, tmp_path, make_video):
+    if codec not in av.codecs_available:
+        pytest.skip(f"this FFmpeg has no {codec}")
+    pictures = film[:12]
+    if codec == "dvvideo":
+        pictures = np.zeros((12, 576, 720, 3), np.uint8) + film[:12, :1, :1]
+    path = make_video(tmp_path / f"a.{extension}", pictures, codec=codec)
+    (video,) = find_inputs([tmp_path]).videos
+    with VideoReader(video.path) as reader:
+        assert reader.info.fps == 25
+        assert len(list(reader)) == 12
+        assert reader.info.fps == pytest.approx(25, rel=1e-3)
+    assert video.path == path
 
 
 def test_damage_in_the_middle(film, tmp_path, make_video):

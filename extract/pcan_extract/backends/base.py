@@ -23,8 +23,8 @@ class Estimate(NamedTuple):
             may lie outside the picture.
         scores: float32 (T, M, V) in [0, 1]; 0 says that the joint was not found.
 
-    Person m is the same person in all frames (a backend of several persons tracks them); where somebody is not in the
-    picture, the scores are 0. M may be 0.
+    Person m is the same person in all frames (a backend of several persons tracks them), as far as can be told: who is
+    there only before and after a cut may be two. Where somebody is not in the picture, the scores are 0. M may be 0.
     """
 
     keypoints: npt.NDArray[np.float32]
