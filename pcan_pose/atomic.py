@@ -27,7 +27,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         IsADirectoryError: If the path is a folder, which a path without a name always is.
     """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{_stem(path)}.{os.getpid()}.tmp{path.suffix}")
@@ -77,14 +77,14 @@ def check_file_writable(path: str | Path, error: type[PcanError] = DataError) ->
         PcanError: `error`, if the path is a folder or a device, lies below a file, or may not be written.
     """
     path = Path(path)
-    if path.is_dir() or path.name in ("", ".."):
+    if os.path.isdir(path) or path.name in ("", ".."):
         raise error(f"{path}: cannot be written (it is a folder); name a file in it.")
     if os.path.exists(path) and not os.path.isfile(path):
         raise error(f"{path}: cannot be written (it is no regular file); name another.")
     above = path.absolute().parent
     while not os.path.exists(above):
         above = above.parent
-    if not above.is_dir():
+    if not os.path.isdir(above):
         raise error(f"{path}: cannot be written ({above} is a file, not a folder); name another place.")
     if not os.access(above, os.W_OK | os.X_OK):
         raise error(f"{path}: cannot be written (no permission to write in {above}); name another place.")

@@ -6,6 +6,7 @@ holds the version, the taxonomy, the stream and the model, and text pairs of the
 Shapes: N clips, K_a actions, K_b body parts.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,8 @@ def check_scores_writable(path: str | Path) -> None:
     """
     path = Path(path)
     check_file_writable(path, ScoreError)
-    if path.exists() and not _is_score_file(path):
+    # An empty file, such as one that was made to have the name, is nobody's.
+    if os.path.isfile(path) and os.path.getsize(path) and not _is_score_file(path):
         raise ScoreError(f"{path}: already exists and is no score file, so it is not replaced; name another file.")
 
 

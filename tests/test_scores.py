@@ -83,14 +83,14 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         write_scores(tmp_path / "file" / "s.parquet", make())
 
 
-@pytest.mark.parametrize("name", ["last.pt", "list.txt", "empty", "part-00000.parquet"])
+@pytest.mark.parametrize("name", ["last.pt", "list.txt", "part-00000.parquet"])
 def test_only_score_files_are_replaced(tmp_path: Path, name: str) -> None:
     """A checkpoint, a list or a keypoint set stays what it is."""
     path = tmp_path / name
     if name.endswith(".parquet"):
         pq.write_table(pa.table({"clip_id": ["a"]}), path)
     else:
-        path.write_bytes(b"" if name == "empty" else b"weights")
+        path.write_bytes(b"weights")
     before = path.read_bytes()
     told = f"{path}: already exists and is no score file, so it is not replaced; name another file."
     for write in (check_scores_writable, lambda place: write_scores(place, make())):
@@ -98,6 +98,7 @@ def test_only_score_files_are_replaced(tmp_path: Path, name: str) -> None:
             write(path)
         assert str(caught.value) == told
     assert path.read_bytes() == before
+    (tmp_path / "scores").touch()  # made to have the name
     write_scores(tmp_path / "scores", make(2))
     check_scores_writable(tmp_path / "scores")
     assert len(read_scores(write_scores(tmp_path / "scores", make(3)))) == 3

@@ -164,7 +164,7 @@ def test_clips_in_two_splits_of_one_protocol_are_named(first: str, second: str) 
     assert (finding.check, finding.severity, finding.clips) == ("shared_clip", "error", ("a", "b"))
     one, other = sorted((first, second))
     assert finding.message == (
-        f"in both of the splits {one!r} and {other!r}, which should be disjoint; leave them out of one"
+        f"in both of the splits {one!r} and {other!r}, which should be disjoint; split the set anew"
     )
 
 

@@ -113,7 +113,8 @@ def make_clip(
     keypoints, scores = map_layout(*estimate, backend.layout, layout, allow_missing=options.allow_missing)
     # (T, M, V, 2), (T, M, V)
     if options.min_score:
-        outside = ((keypoints < 0) | (keypoints > (info.width, info.height))).any(-1)  # (T, M, V)
+        # Backends count from the first pixel's edge or from its centre.
+        outside = ((keypoints < -0.5) | (keypoints > (info.width, info.height))).any(-1)  # (T, M, V)
         scores = np.where((scores < options.min_score) | outside, np.float32(0), scores)
     if not scores.shape[1]:
         # Nobody in the whole video: one person that is never found keeps the frames.

@@ -28,13 +28,11 @@ class PlannedClip:
         video: The video as it was found.
         size: The file's size in bytes when it was planned; -1 if it could not be asked.
         shard: Number of the shard that it belongs to.
-        modified: When the file was last modified, in ns since 1970; None if it could not be asked, or was not recorded.
     """
 
     video: VideoInput
     size: int
     shard: int
-    modified: int | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,6 @@ def save_plan(folder: Path, plan: Plan) -> None:
                 "label": clip.video.label,
                 "subject": clip.video.subject,
                 "size": clip.size,
-                "modified": clip.modified,
                 "shard": clip.shard,
             }
             for clip in plan.clips
@@ -117,8 +114,6 @@ def load_plan(folder: Path) -> Plan:
                 int(clip["size"]),
                 # The first plans named no shard: each held the same number of clips.
                 int(clip["shard"] if "shard" in clip else i // int(content["settings"]["clips_per_shard"])),
-                # The first plans knew a file by its size alone.
-                None if clip.get("modified") is None else int(clip["modified"]),
             )
             for i, clip in enumerate(content["clips"])
         )

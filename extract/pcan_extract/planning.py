@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from pcan_extract.inputs import VideoInput
 from pcan_extract.plan import Plan, PlannedClip
@@ -71,9 +72,10 @@ def extend_plan(
         if replace(video, path=known.video.path) != known.video:
             relabelled.append(video.clip_id)
         if share.owns(known.shard):
-            clips[position] = _planned(video, known.shard)
-            if _has_changed(known, clips[position]):
+            size = _size(video.path)
+            if size != known.size:
                 changed.add(video.clip_id)
+            clips[position] = PlannedClip(video, size, known.shard)
     if faults:
         raise DataError(*faults)
     if relabelled:
@@ -107,21 +109,15 @@ def _assign(plan: Plan, videos: Sequence[VideoInput], limits: ShardLimits) -> It
     last = plan.shards.get(shard, ())
     clips, size = len(last), sum(max(clip.size, 0) for clip in last)
     for video in videos:
-        clip = _planned(video, shard)
-        if clips and (clips >= limits.clips or size + max(clip.size, 0) > limits.size):
+        more = _size(video.path)
+        if clips and (clips >= limits.clips or size + max(more, 0) > limits.size):
             shard, clips, size = shard + 1, 0, 0
-        clips, size = clips + 1, size + max(clip.size, 0)
-        yield replace(clip, shard=shard)
+        clips, size = clips + 1, size + max(more, 0)
+        yield PlannedClip(video, more, shard)
 
 
-def _planned(video: VideoInput, shard: int) -> PlannedClip:
+def _size(path: Path) -> int:
     try:
-        status = video.path.stat()
+        return path.stat().st_size
     except OSError:
-        return PlannedClip(video, -1, shard)
-    return PlannedClip(video, status.st_size, shard, status.st_mtime_ns)
-
-
-def _has_changed(known: PlannedClip, now: PlannedClip) -> bool:
-    # Where no time was recorded, the size has to do.
-    return now.size != known.size or known.modified not in (None, now.modified)
+        return -1

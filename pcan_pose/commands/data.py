@@ -10,6 +10,7 @@ import click
 from pcan_pose.commands.data_crops import crops
 from pcan_pose.commands.data_select import select
 from pcan_pose.commands.import_scores import import_scores
+from pcan_pose.commands.output_files import refuse_clashes
 from pcan_pose.commands.simulate import simulate
 
 _SHOWN = 5
@@ -74,9 +75,10 @@ def import_pickle(
 def export(keypoint_set: Path, out: Path, overwrite: bool) -> None:
     """Write a keypoint set as a pickle for pyskl and mmaction2."""
     from pcan_pose.atomic import check_file_writable
-    from pcan_pose.keypoints import read_set
+    from pcan_pose.keypoints import read_set, shard_paths
     from pcan_pose.pickles import write_pickle
 
+    refuse_clashes({"--out": out}, shard_paths(keypoint_set))
     check_file_writable(out)
     content = read_set(keypoint_set)
     write_pickle(out, content, overwrite=overwrite)

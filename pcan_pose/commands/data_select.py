@@ -1,5 +1,6 @@
 """The command `data select`: some clips of a set as a set of their own."""
 
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -31,7 +32,7 @@ def select(
     if not (only or without or splits):
         raise click.UsageError("give --only, --without or --split.")
     check_writable(out, overwrite=overwrite)
-    whole = read_set(keypoint_set)
+    whole = read_set(keypoint_set, unique=False)
     kept = np.ones(len(whole), bool)
     for file, stays in ((only, True), (without, False)):
         if file is not None:
@@ -47,5 +48,10 @@ def select(
         kept &= np.isin(np.arange(len(whole)), np.concatenate([whole.in_split(name) for name in splits]))
     if not kept.any():
         raise DataError(f"{keypoint_set}: no clip stays, so nothing was written.")
+    names = Counter(np.array(whole.clip_ids)[kept].tolist())
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise DataError(
+            f"{keypoint_set}: {len(twice)} clip ids come more than once ({', '.join(twice[:5])}); leave them out."
+        )
     write_set(out, whole.select(np.flatnonzero(kept)), overwrite=overwrite)
     click.echo(f"{out}: {kept.sum():,} of {len(whole):,} clips")

@@ -128,9 +128,10 @@ def _assign(content: dict[str, Any], keys: list[str], value: Any, override: str)
 def _step(place: Any, key: str, where: str, override: str) -> str | int:
     """Return what a key means inside a section or a list, whose items are numbered from 0."""
     if isinstance(place, list):
-        if key.isdigit() and int(key) < len(place):
+        if key.isdecimal() and int(key) < len(place):
             return int(key)
-        raise ConfigError(f"--set {override}: {where} has items 0 to {len(place) - 1}, and no {key!r}.")
+        items = f"has items 0 to {len(place) - 1}, and no {key!r}" if place else "is empty"
+        raise ConfigError(f"--set {override}: {where} {items}.")
     if isinstance(place, dict):
         return key
     raise ConfigError(f"--set {override}: {where} is a value, not a section.")
@@ -151,8 +152,9 @@ def _faults(error: ValidationError, where: str) -> Iterator[str]:
         elif fault["type"] == "missing":
             yield f"{where}: {key!r} is missing; it has no default."
         else:
-            # A fault of a section as a whole says what it found itself.
-            got = "" if isinstance(fault["input"], dict) else f", got {fault['input']!r}"
+            # What does not go together in a section says itself what it found.
+            itself = fault["type"] == "value_error" and isinstance(fault["input"], dict)
+            got = "" if itself else f", got {fault['input']!r}"
             yield f"{where}: {key or 'configuration'}: {fault['msg']}{got}."
 
 

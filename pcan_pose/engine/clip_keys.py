@@ -10,7 +10,7 @@ from pcan_pose.errors import CheckpointError
 
 
 def clip_keys(clip_ids: Sequence[str]) -> Tensor:
-    """Return a number for each name, int64 (N,), the same on every machine; different names differ."""
+    """Return a number for each name, int64 (N,), the same on every machine: 64 bits of a hash."""
     digests = [hashlib.blake2b(name.encode(), digest_size=8).digest() for name in clip_ids]
     return torch.tensor([int.from_bytes(digest, signed=True) for digest in digests], dtype=torch.int64)
 

@@ -81,7 +81,7 @@ def processes(device: str) -> Iterator[Processes]:
     dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     try:
         yield Processes(dist.get_rank(), dist.get_world_size(), chosen)
-        # The first process measures and writes while the others are done: all leave together.
+        # The first process writes while the others are done: all leave together.
         dist.barrier()
     finally:
         # What still refers to the group in a cycle would end its threads after it, at the interpreter's exit.

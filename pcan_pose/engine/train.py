@@ -252,7 +252,7 @@ class Trainer:
         """Continue from a checkpoint's content.
 
         Raises:
-            CheckpointError: If the checkpoint is of another network or taxonomy.
+            CheckpointError: If the checkpoint is of another network, taxonomy or training clips.
         """
         if Taxonomy.from_json(str(state["taxonomy"])) != self.data.taxonomy:
             raise CheckpointError(

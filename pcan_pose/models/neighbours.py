@@ -19,6 +19,10 @@ TEMPERATURE = 0.02
 """Of the softmax over the neighbours' cosines; how near they lie differs little, so it is small."""
 
 
+_NEVER = -2.0
+"""Less than any cosine: of a clip that must not be asked."""
+
+
 class Neighbours(nn.Module):
     """Mixes the actions of the nearest training clips into predictions.
 
@@ -68,9 +72,9 @@ class Neighbours(nn.Module):
         cosines = self._directions(features) @ self.get_buffer("directions").T  # (N, R)
         if own is not None:
             itself = torch.arange(cosines.shape[1], device=own.device) == own[:, None]  # (N, R)
-            cosines = cosines.masked_fill(itself, torch.finfo(cosines.dtype).min)
+            cosines = cosines.masked_fill(itself, _NEVER)
         near, places = cosines.topk(self._count, dim=1)  # (N, P)
-        shares = (near / TEMPERATURE).softmax(1)  # (N, P)
+        shares = (near / TEMPERATURE).softmax(1) * (near > _NEVER)  # (N, P)
         actions = self.get_buffer("actions")[places]  # (N, P)
         bodies = self.get_buffer("parents")[actions]  # (N, P)
         return Prediction(

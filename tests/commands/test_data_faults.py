@@ -47,6 +47,15 @@ def test_validate_names_clips_in_two_splits_of_one_protocol(tmp_path: Path) -> N
     result = run("validate", tmp_path / "set")
     assert result.exit_code == 1
     assert result.stdout.splitlines()[0] == (
-        "error: 7 clips: in both of the splits 'xsub_test' and 'xsub_train', which should be disjoint; leave them out "
-        "of one: c0, c1, c2, c3, c4 and 2 more"
+        "error: 7 clips: in both of the splits 'xsub_test' and 'xsub_train', which should be disjoint; split the set "
+        "anew: c0, c1, c2, c3, c4 and 2 more"
     )
+
+
+def test_an_export_does_not_replace_the_set(tmp_path: Path) -> None:
+    write_set(tmp_path / "set", small_set(clip("a")))
+    shard = tmp_path / "set" / "part-00000.parquet"
+    before = shard.read_bytes()
+    result = run("export", tmp_path / "set", "--out", shard, "--overwrite")
+    assert result.exit_code == 2 and "is a file that is read; name another" in result.output
+    assert shard.read_bytes() == before

@@ -52,6 +52,16 @@ def test_what_is_asked_for_holds_together(
     assert_equal_sets(read_set(tmp_path / "part"), whole.select(kept))
 
 
+def test_a_clip_that_comes_twice_can_be_left_out(whole: KeypointSet, tmp_path: Path) -> None:
+    clips = list(whole.clips())
+    write_set(tmp_path / "whole", KeypointSet.from_clips(whole.header, [*clips, clips[2]]), overwrite=True)
+    kept = select(tmp_path, "--split", "train")
+    assert "1 clip ids come more than once (c2); leave them out." in kept.output
+    assert not (tmp_path / "part").exists()
+    assert select(tmp_path, "--without", ids(tmp_path, "ids", "c2")).exit_code == 0
+    assert read_set(tmp_path / "part").clip_ids == ["c0", "c1", "c3", "c4", "c5"]
+
+
 def test_faults(whole: KeypointSet, tmp_path: Path) -> None:
     assert "give --only, --without or --split" in select(tmp_path).output
     unknown = select(tmp_path, "--without", ids(tmp_path, "ids", "c1", "x", "y"))

@@ -68,6 +68,8 @@ def test_rows_of_a_batch() -> None:
 
 def test_shares_of_rows_have_one_length() -> None:
     assert [Processes(rank, 3, CPU).share(7).tolist() for rank in range(3)] == [[0, 1, 2], [3, 4, 5], [6, 6, 6]]
+    assert [Processes(rank, 3, CPU).share(2).tolist() for rank in range(3)] == [[0], [1], [1]]
+    assert [Processes(rank, 2, CPU).share(0).tolist() for rank in range(2)] == [[], []]
     assert Processes(0, 1, CPU).share(3).tolist() == [0, 1, 2]
 
 

@@ -49,7 +49,7 @@ def test_summary_counts_the_set(videos, tmp_path):
 
 def test_persons_keep_their_frames_together(one_clip, tmp_path):
     for persons in (1, 2):
-        extract([one_clip], tmp_path / str(persons), backend=FakeBackend(persons=persons), workers=1)
+        extract([one_clip], tmp_path / str(persons), backend=FakeBackend(persons=persons), workers=1, min_score=0)
     alone, together = (read_set(tmp_path / str(persons)).clip(0).keypoints for persons in (1, 2))
     assert together.shape == (2, 10, 28, 2)
     np.testing.assert_array_equal(together[0], alone[0])
@@ -149,4 +149,4 @@ def test_overlays_are_drawn_once(videos, tmp_path):
     assert [path.name for path in overlay.rglob(".*")] == [".another.1.tmp.mp4"]
     with pytest.raises(ConfigError, match="overlays below the input folder"):
         run(videos, out, overlay=videos / "overlay")
-    assert np.all(read_set(out).scores > 0)
+    assert np.all(read_set(out).scores[:, :18] > 0)  # some fingers are outside the picture

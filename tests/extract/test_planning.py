@@ -1,5 +1,4 @@
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -46,38 +45,6 @@ def test_clips_stay_in_their_shard(tmp_path):
     assert shards(plan) == [["b", "c"], ["a"]] and changed == {"b"}
     save_plan(tmp_path, plan)
     assert load_plan(tmp_path) == plan
-
-
-def test_file_of_the_same_size_has_changed_if_its_time_has(tmp_path):
-    limits = ShardLimits(3)
-    videos = files(tmp_path, a=5, b=5, c=5)
-    first, _ = extend_plan(Plan(SETTINGS), SETTINGS, videos, limits=limits)
-    later = videos[1].path.stat().st_mtime_ns + 1
-    os.utime(videos[1].path, ns=(later, later))
-    second, changed = extend_plan(first, SETTINGS, videos, limits=limits)
-    assert changed == {"b"} and second.clips[1].modified == later
-    assert extend_plan(second, SETTINGS, videos, limits=limits) == (second, frozenset())
-
-
-def test_plans_without_times_go_by_size(tmp_path):
-    limits = ShardLimits(3)
-    videos = files(tmp_path, a=5, b=5)
-    plan, _ = extend_plan(Plan(SETTINGS), SETTINGS, videos, limits=limits)
-    save_plan(tmp_path, plan)
-    content = json.loads((tmp_path / PLAN_NAME).read_text())
-    for clip in content["clips"]:
-        del clip["modified"]
-    (tmp_path / PLAN_NAME).write_text(json.dumps(content))
-    old = load_plan(tmp_path)
-    assert [clip.modified for clip in old.clips] == [None, None]
-    os.utime(videos[0].path, ns=(1, 1))
-    videos[1].path.write_bytes(b"longer")
-    new, changed = extend_plan(old, SETTINGS, videos, limits=limits)
-    assert changed == {"b"}
-    # From now on the times are known.
-    assert new.clips[0].modified == 1
-    os.utime(videos[0].path, ns=(2, 2))
-    assert extend_plan(new, SETTINGS, videos, limits=limits)[1] == {"a"}
 
 
 def test_first_plans_named_no_shard(tmp_path):

@@ -52,3 +52,17 @@ def test_a_training_clip_is_its_own_nearest_and_few_clips_are_all_asked(count: i
     mixed = Neighbours(known, actions, PARENTS, widths=[8], count=count)(known, sure)
     assert torch.equal(mixed.action_logits.argmax(1), actions)
     assert torch.isfinite(mixed.action_logits).all() and torch.isfinite(mixed.body_logits).all()
+
+
+@pytest.mark.parametrize("known", [1, 4])
+def test_no_clip_asks_itself(known: int) -> None:
+    torch.manual_seed(0)
+    features, actions, alone = torch.randn(known, 6), torch.arange(known), prediction(known)
+    own = torch.arange(known)
+    mixed = Neighbours(features, actions, PARENTS, widths=[6], count=known)(features, alone, own)
+    assert torch.isfinite(mixed.action_logits).all()
+    said = mixed.action_logits.exp() - 0.5 * alone.action_logits.softmax(1)
+    torch.testing.assert_close(said[own, actions], torch.zeros(known), atol=1e-6, rtol=0)
+    none = Neighbours(features, actions, PARENTS, widths=[6], count=known)(features, alone, torch.full((known,), -1))
+    plain = Neighbours(features, actions, PARENTS, widths=[6], count=known)(features, alone)
+    assert torch.equal(none.action_logits, plain.action_logits)
