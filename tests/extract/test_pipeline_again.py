@@ -31,21 +31,6 @@ def test_changed_file_is_extracted_anew(undisturbed, videos, tmp_path):
     assert parts(tmp_path / "set") == parts(undisturbed)
 
 
-def test_file_replaced_by_one_of_the_same_size_is_extracted_anew(videos, tmp_path):
-    folder = shutil.copytree(videos / "first", tmp_path / "videos")
-    first, second = folder / "0000.mp4", folder / "0001.mp4"
-    size = max(first.stat().st_size, second.stat().st_size)
-    # What follows the index of an MP4 in a box named free is not looked at.
-    for path in (first, second):
-        rest = size + 8 - path.stat().st_size
-        path.write_bytes(path.read_bytes() + rest.to_bytes(4, "big") + b"free" + bytes(rest - 8))
-    run(folder, tmp_path / "set")
-    assert read_set(tmp_path / "set").frames.tolist() == [4, 5, 6, 7]
-    first.write_bytes(second.read_bytes())
-    assert run(folder, tmp_path / "set").extracted == 1
-    assert read_set(tmp_path / "set").frames.tolist() == [5, 5, 6, 7]
-
-
 def test_new_videos_are_appended(undisturbed, videos, tmp_path):
     # "first" holds one clip more than a shard: the second shard is begun, then filled.
     folder = tmp_path / "videos"
