@@ -93,21 +93,21 @@ def validate(keypoint_set: KeypointSet) -> Validation:
     found = _any_row(keypoint_set, (keypoint_set.scores > 0).any(-1))
     twins = _twins(keypoint_set, found)
     members = {name: keypoint_set.in_split(name) for name in keypoint_set.split_names()}
-    shared = {(a, b): both for a, b, both in _shared(keypoint_set, members)}
-    leaks = _leaks(keypoint_set, members, shared, twins)
+    named = _named(keypoint_set, members)
+    leaks = _leaks(keypoint_set, members, named, twins)
     findings = [
         Finding(check, severity, message, tuple(names[i] for i in np.flatnonzero(wrong)))
         for check, severity, message, wrong in _clip_checks(keypoint_set)
         if wrong.any()
     ]
-    for (a, b), both in shared.items():
-        if _one_protocol(a, b):
+    for a, b in combinations(members, 2):
+        if _one_protocol(a, b) and (both := named[a] & named[b]).any():
             message = f"in both of the splits {a!r} and {b!r}, which should be disjoint; split the set anew"
             clips = dict.fromkeys(names[i] for i in members[a][both[members[a]]].tolist())
             findings.append(Finding("shared_clip", "error", message, tuple(clips)))
     for leak in leaks:
         a, b = leak.splits
-        apart = "" if leak.splits in shared else ", which share no clip by name"
+        apart = "" if (named[a] & named[b]).any() else ", which share no clip by name"
         message = (
             f"{len(leak.groups)} groups of bit-identical clips lie across the splits {a!r} and {b!r}{apart}; leave "
             "them out of one split, or say so beside every measure"
@@ -192,7 +192,7 @@ def _twins(keypoint_set: KeypointSet, found: npt.NDArray[np.bool_]) -> list[list
 def _leaks(
     keypoint_set: KeypointSet,
     members: Mapping[str, npt.NDArray[np.int64]],
-    shared: Mapping[tuple[str, str], npt.NDArray[np.bool_]],
+    named: Mapping[str, npt.NDArray[np.bool_]],
     twins: list[list[int]],
 ) -> list[Leak]:
     """Return the twins that lie in two splits of one protocol, or in two that share no clip by name."""
@@ -201,10 +201,10 @@ def _leaks(
         group_of[group] = number
     leaks = []
     for a, b in combinations(members, 2):
-        both = shared.get((a, b))
-        if both is not None and not _one_protocol(a, b):
+        both = named[a] & named[b]
+        if both.any() and not _one_protocol(a, b):
             continue
-        apart = [members[name] if both is None else members[name][~both[members[name]]] for name in (a, b)]
+        apart = [members[name][~both[members[name]]] for name in (a, b)]
         numbers = np.intersect1d(group_of[apart[0]], group_of[apart[1]])
         either = set(np.concatenate(apart).tolist()) if (numbers >= 0).any() else set()
         groups = [
@@ -221,13 +221,7 @@ def _one_protocol(a: str, b: str) -> bool:
     return of_a == of_b and part_a != part_b and {part_a, part_b} <= _PARTS
 
 
-def _shared(
-    keypoint_set: KeypointSet, members: Mapping[str, npt.NDArray[np.int64]]
-) -> Iterable[tuple[str, str, npt.NDArray[np.bool_]]]:
-    """Yield pairs of splits with clips of the same name, and which clips have such a name, bool (N,)."""
+def _named(keypoint_set: KeypointSet, members: Mapping[str, npt.NDArray[np.int64]]) -> dict[str, npt.NDArray[np.bool_]]:
+    """Return which clips have a name that is in a split, bool (N,), for each split."""
     code = np.unique(np.array(keypoint_set.clip_ids, dtype=object).astype(str), return_inverse=True)[1].reshape(-1)
-    inside = {name: np.bincount(code[rows], minlength=len(code)) > 0 for name, rows in members.items()}
-    for a, b in combinations(members, 2):
-        both = inside[a] & inside[b]
-        if both.any():
-            yield a, b, both[code]
+    return {name: (np.bincount(code[rows], minlength=len(code)) > 0)[code] for name, rows in members.items()}

@@ -283,9 +283,9 @@ def _print_info(where: str, facts: dict[str, Any]) -> None:
 
 
 def _counted(counts: dict[str, float], form: str) -> str:
-    named = [form.format(name, count) for name, count in list(counts.items())[:_SHOWN]]
-    more = [f"and {len(counts) - _SHOWN:,} more"] if len(counts) > _SHOWN else []
-    return ", ".join(named + more) or "-"
+    from pcan_pose.score_set import first_names
+
+    return first_names([form.format(name, count) for name, count in counts.items()], _SHOWN) or "-"
 
 
 data.add_command(simulate)

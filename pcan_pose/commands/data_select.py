@@ -28,6 +28,7 @@ def select(
     from pcan_pose.clip_list import read_clip_ids
     from pcan_pose.errors import DataError
     from pcan_pose.keypoints import check_writable, read_set, write_set
+    from pcan_pose.score_set import first_names
 
     if not (only or without or splits):
         raise click.UsageError("give --only, --without or --split.")
@@ -40,7 +41,7 @@ def select(
             if absent := sorted({*ids} - {*whole.clip_ids}):
                 raise DataError(
                     f"{keypoint_set}: has no clip of the name in {len(absent)} of the {len(ids)} lines of {file} "
-                    f"({', '.join(absent[:5])})."
+                    f"({first_names(absent)})."
                 )
             named = np.isin(np.array(whole.clip_ids), list(ids))
             kept &= named if stays else ~named
@@ -51,7 +52,7 @@ def select(
     names = Counter(np.array(whole.clip_ids)[kept].tolist())
     if twice := [name for name, count in names.items() if count > 1]:
         raise DataError(
-            f"{keypoint_set}: {len(twice)} clip ids come more than once ({', '.join(twice[:5])}); leave them out."
+            f"{keypoint_set}: {len(twice)} clip ids come more than once ({first_names(twice)}); leave them out."
         )
     write_set(out, whole.select(np.flatnonzero(kept)), overwrite=overwrite)
     click.echo(f"{out}: {kept.sum():,} of {len(whole):,} clips")

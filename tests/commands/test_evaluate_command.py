@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from evaluate_runs import fails, run
 
-from pcan_pose.commands.evaluate import evaluate
 from pcan_pose.errors import DataError, PcanError, ScoreError
 from pcan_pose.fusion import fuse, joint_probability
 from pcan_pose.metrics import evaluate as measure
@@ -38,17 +37,6 @@ def files(tmp_path: Path) -> list[str]:
     write_scores(tmp_path / "joint.parquet", scores(1))
     write_scores(tmp_path / "rgb [1].parquet", scores(2, np.random.default_rng(9).permutation(CLIPS)))
     return [str(tmp_path / "joint.parquet"), str(tmp_path / "rgb [1].parquet")]
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(evaluate, [str(argument) for argument in arguments])
-
-
-def fails(error: type[PcanError], *arguments: object) -> str:
-    """The error's text."""
-    outcome = run(*arguments)
-    assert isinstance(outcome.exception, error), outcome.output
-    return str(outcome.exception)
 
 
 def summary(of: ScoreSet) -> dict[str, float | None]:

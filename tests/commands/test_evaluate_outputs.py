@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from evaluate_runs import fails, run
 
-from pcan_pose.commands.evaluate import evaluate
-from pcan_pose.errors import DataError, PcanError, ScoreError
+from pcan_pose.errors import DataError, ScoreError
 from pcan_pose.scores import ScoreSet, read_scores, write_scores
 from pcan_pose.taxonomy import MA52, Taxonomy
 
@@ -26,17 +25,6 @@ def scores(seed: int, taxonomy: Taxonomy = MA52) -> ScoreSet:
 @pytest.fixture
 def files(tmp_path: Path) -> list[str]:
     return [str(write_scores(tmp_path / f"{seed}.parquet", scores(seed))) for seed in (1, 2)]
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(evaluate, [str(argument) for argument in arguments])
-
-
-def fails(error: type[PcanError], *arguments: object) -> str:
-    """The error's text."""
-    outcome = run(*arguments)
-    assert isinstance(outcome.exception, error), outcome.output
-    return str(outcome.exception)
 
 
 @pytest.fixture
