@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pcan_pose.models.pointwise import PointwiseConv, channel_product
+
 _REDUCTION = 8  # input channels a relation channel
 _LEAST_RELATION_CHANNELS = 8  # for inputs with few channels, such as coordinates
 
@@ -44,13 +46,13 @@ class ChannelRefinedGraphConv(nn.Module):
         self.theta = nn.Conv1d(in_channels, count * relations, 1)
         self.phi = nn.Conv1d(in_channels, count * relations, 1)
         self.lift = nn.Conv2d(count * relations, count * out_channels, 1, groups=count)
-        self.value = nn.Conv2d(in_channels, count * out_channels, 1)
+        self.value = PointwiseConv(in_channels, count * out_channels)
         self.norm = nn.BatchNorm2d(out_channels)
         self.residual: nn.Module = nn.Identity()
         if in_channels != out_channels:
-            conv = nn.Conv2d(in_channels, out_channels, 1)
+            conv = PointwiseConv(in_channels, out_channels)
             nn.init.kaiming_normal_(conv.weight, mode="fan_out")
-            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+            nn.init.zeros_(conv.bias)
             self.residual = nn.Sequential(conv, nn.BatchNorm2d(out_channels))
         # Kaiming's rule for one subset's share of the weights, not for the K of them.
         for layer, fan_out in (
@@ -63,16 +65,36 @@ class ChannelRefinedGraphConv(nn.Module):
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
         nn.init.constant_(self.norm.weight, 1e-6)
 
-    def topology(self, x: Tensor) -> Tensor:
-        """Return how much of joint v goes to joint u in each channel of each clip, (B, K, C_out, U, V)."""
+    def topologies(self, x: Tensor) -> list[Tensor]:
+        """Return how much of joint v goes to joint u in each channel of each clip, K times (B, C_out, V, U)."""
+        batch, count, joints = x.shape[0], len(self.subsets), x.shape[3]
         # A 1x1 convolution of the mean is the mean of the convolution, for a T-th of the work.
         mean = x.mean(2)  # (B, C_in, V)
-        relation = torch.tanh(self.theta(mean)[..., :, None] - self.phi(mean)[..., None, :])  # (B, K * R, U, V)
-        refinement = self.lift(relation).unflatten(1, (len(self.subsets), -1))  # (B, K, C_out, U, V)
-        return self.subsets[:, None] + self.alpha * refinement
+        relation = torch.tanh(self.theta(mean)[..., None, :] - self.phi(mean)[..., None])  # (B, K * R, V, U)
+        relation = relation.view(batch, count, -1, joints * joints).transpose(0, 1)  # (K, B, R, V * U)
+        # The shared adjacency and the bias are two more relations, so that one product gives the sum of all.
+        shared = self.subsets.to(relation.dtype).transpose(1, 2).reshape(count, 1, 1, -1).expand(-1, batch, -1, -1)
+        relation = torch.cat((relation, shared, torch.ones_like(shared)), 2)  # (K, B, R + 2, V * U)
+        weight = self.alpha * self.lift.weight.view(count, -1, relation.shape[2] - 2)  # (K, C_out, R)
+        assert self.lift.bias is not None
+        bias = self.alpha * self.lift.bias.view(count, -1, 1)  # (K, C_out, 1)
+        weight = torch.cat((weight, torch.ones_like(bias), bias), 2)  # (K, C_out, R + 2)
+        return [
+            torch.bmm(w.expand(batch, -1, -1), r).view(batch, -1, joints, joints)
+            for w, r in zip(weight, relation, strict=True)
+        ]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the mixed features, (B, C_out, T, V)."""
-        values = self.value(x).unflatten(1, (len(self.subsets), -1))  # (B, K, C_out, T, V)
-        mixed = torch.einsum("nkctv,nkcuv->nctu", values, self.topology(x).to(values.dtype))
-        return F.relu(self.norm(mixed) + self.residual(x))
+        batch, _, frames, joints = x.shape
+        flat = x.flatten(2)  # (B, C_in, T * V)
+        weights, biases = self.value.weight.flatten(1), self.value.bias
+        count = len(self.subsets)
+        mixed: Tensor | None = None
+        # A subset after the other: side by side they would be laid out anew for the product with the topology.
+        for weight, bias, topology in zip(weights.chunk(count), biases.chunk(count), self.topologies(x), strict=True):
+            values = channel_product(weight, bias, flat).view(-1, frames, joints)  # (B * C_out, T, V)
+            topology = topology.flatten(0, 1)  # (B * C_out, V, U)
+            mixed = torch.bmm(values, topology) if mixed is None else torch.baddbmm(mixed, values, topology)
+        assert mixed is not None
+        return F.relu(self.norm(mixed.view(batch, -1, frames, joints)) + self.residual(x))

@@ -6,6 +6,8 @@ Source:
     Chen et al., Channel-wise Topology Refinement Graph Convolution for Skeleton-Based Action Recognition, ICCV 2021.
 """
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -15,6 +17,7 @@ from torch import Tensor, nn
 from pcan_pose.models.channel_refinement import ChannelRefinedGraphConv
 from pcan_pose.models.encoder import Encoder
 from pcan_pose.models.joint_norm import JointNorm
+from pcan_pose.models.pointwise import PointwiseConv
 
 _KERNEL = 5
 _DILATIONS = (1, 2)
@@ -23,6 +26,9 @@ _DILATIONS = (1, 2)
 class MultiScaleTemporalConv(nn.Module):
     """Four temporal branches side by side, a quarter of the channels each: two dilations, a max pooling, a 1x1.
 
+    The published code has a convolution, a norm and a norm for each branch. Those that see the same input are one here,
+    and so are the norms at the end: the same sums with fewer and larger products.
+
     Shapes:
         input (B, C, T, V) -> output (B, C, ceil(T / stride), V).
     """
@@ -30,29 +36,28 @@ class MultiScaleTemporalConv(nn.Module):
     def __init__(self, channels: int, stride: int = 1) -> None:
         super().__init__()
         width = channels // (len(_DILATIONS) + 2)
-
-        def reduce() -> list[nn.Module]:
-            return [nn.Conv2d(channels, width, 1), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
-
-        branches: list[nn.Module] = []
-        for dilation in _DILATIONS:
-            padding = dilation * (_KERNEL // 2)
-            conv = nn.Conv2d(width, width, (_KERNEL, 1), (stride, 1), (padding, 0), (dilation, 1))
-            branches.append(nn.Sequential(*reduce(), conv, nn.BatchNorm2d(width)))
-        pool = nn.MaxPool2d((3, 1), (stride, 1), (1, 0))
-        branches.append(nn.Sequential(*reduce(), pool, nn.BatchNorm2d(width)))
-        branches.append(nn.Sequential(nn.Conv2d(channels, width, 1, (stride, 1)), nn.BatchNorm2d(width)))
-        self.branches = nn.ModuleList(branches)
+        reduced = channels - width
+        self.reduce = nn.Sequential(PointwiseConv(channels, reduced), nn.BatchNorm2d(reduced), nn.ReLU(inplace=True))
+        self.branches = nn.ModuleList(
+            nn.Conv2d(width, width, (_KERNEL, 1), (stride, 1), (dilation * (_KERNEL // 2), 0), (dilation, 1))
+            for dilation in _DILATIONS
+        )
+        self.branches.append(nn.MaxPool2d((3, 1), (stride, 1), (1, 0)))
+        self.point = PointwiseConv(channels, width, stride)
+        self.norm = nn.BatchNorm2d(channels)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+                # Kaiming's rule for one branch's share of the weights.
+                nn.init.normal_(module.weight, std=math.sqrt(2 / (width * module.kernel_size[0])))
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
             elif isinstance(module, nn.BatchNorm2d):
                 nn.init.normal_(module.weight, 1, 0.02)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features over time, (B, C, T', V)."""
-        return torch.cat([branch(x) for branch in self.branches], 1)
+        reduced = self.reduce(x).chunk(len(self.branches), 1)  # a branch: (B, C / 4, T, V)
+        outputs = [branch(part) for branch, part in zip(self.branches, reduced, strict=True)]
+        return self.norm(torch.cat((*outputs, self.point(x)), 1))
 
 
 class CTRGCNBlock(nn.Module):
@@ -76,9 +81,9 @@ class CTRGCNBlock(nn.Module):
         self.temporal = MultiScaleTemporalConv(out_channels, stride)
         self.residual: nn.Module | None = None
         if residual and (in_channels != out_channels or stride != 1):
-            conv = nn.Conv2d(in_channels, out_channels, 1, (stride, 1))
+            conv = PointwiseConv(in_channels, out_channels, stride)
             nn.init.kaiming_normal_(conv.weight, mode="fan_out")
-            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+            nn.init.zeros_(conv.bias)
             self.residual = nn.Sequential(conv, nn.BatchNorm2d(out_channels))
         elif residual:
             self.residual = nn.Identity()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_weights
 
 from pcan_pose.models.channel_refinement import ChannelRefinedGraphConv
+from pcan_pose.models.ctr_gcn import MultiScaleTemporalConv
 from pcan_pose.models.graph_conv import SpatialGraphConv
 from pcan_pose.models.pose_encoder import PoseBlock
 from pcan_pose.models.rgb.efficientnet import ConvNorm
@@ -50,7 +51,9 @@ def fold(network: Network) -> Network:
             case STGCNBlock() if isinstance(first := module.temporal[0], nn.BatchNorm2d):
                 module.temporal[0] = _scaled(module.spatial.conv, first)
             case MultiBranchTemporalConv(norm=nn.BatchNorm2d()):
-                _fold_branches(module)
+                _fold_multi_branch(module)
+            case MultiScaleTemporalConv(norm=nn.BatchNorm2d()):
+                _fold_multi_scale(module)
             case ConvNorm(norm=nn.BatchNorm2d() as norm):
                 module.conv = fuse_conv_bn_eval(module.conv, norm)
                 module.add_module("norm", nn.Identity())
@@ -165,24 +168,44 @@ def _fold_sequence(layers: nn.Sequential) -> None:
             del layers[i]
 
 
-def _fold_branches(module: MultiBranchTemporalConv) -> None:
+def _fold_multi_branch(module: MultiBranchTemporalConv) -> None:
     """Fold the norm over the branches side by side into each of them, and the last one into the fusing convolution."""
     norm, activation, fuse = module.fuse
     assert isinstance(norm, nn.BatchNorm2d) and isinstance(fuse, nn.Conv2d) and isinstance(module.norm, nn.BatchNorm2d)
-    scale, shift = _affine(norm)
-    start = 0
-    for branch in module.branches:
-        layers = list(branch) if isinstance(branch, nn.Sequential) else [branch]
-        width = next(layer.out_channels for layer in reversed(layers) if isinstance(layer, nn.Conv2d))
-        own_scale, own_shift = scale[start : start + width], shift[start : start + width]
-        start += width
-        last = layers[-1]
-        if isinstance(last, nn.Conv2d):
-            last.weight.mul_(own_scale[:, None, None, None])
-            assert last.bias is not None
-            last.bias.mul_(own_scale).add_(own_shift)
-        else:  # a maximum, which a negative scale would turn into a minimum
-            assert isinstance(branch, nn.Sequential)
-            branch.append(Affine(own_scale, own_shift))
+    branches = [list(branch) if isinstance(branch, nn.Sequential) else [branch] for branch in module.branches]
+    widths = [
+        next(layer.out_channels for layer in reversed(layers) if isinstance(layer, nn.Conv2d)) for layers in branches
+    ]
+    last = _rescaled([layers[-1] for layers in branches], widths, norm)
+    for i, layer in enumerate(last):
+        branch = module.branches[i]
+        if isinstance(branch, nn.Sequential):
+            branch[-1] = layer  # in its place, as the norms within are folded too
+        else:
+            module.branches[i] = layer
     module.fuse = nn.Sequential(activation, fuse_conv_bn_eval(fuse, module.norm))
     module.add_module("norm", nn.Identity())
+
+
+def _fold_multi_scale(module: MultiScaleTemporalConv) -> None:
+    """Fold the norm over the branches side by side into each of them."""
+    assert isinstance(module.norm, nn.BatchNorm2d)
+    width = module.point.out_channels
+    *branches, _ = _rescaled([*module.branches, module.point], [width] * (len(module.branches) + 1), module.norm)
+    module.branches = nn.ModuleList(branches)
+    module.add_module("norm", nn.Identity())
+
+
+def _rescaled(layers: list[nn.Module], widths: list[int], norm: nn.BatchNorm2d) -> list[nn.Module]:
+    """Return layers side by side, `widths` channels each, with their share of the norm behind all of them."""
+    scales, shifts = (torch.split(values, widths) for values in _affine(norm))
+    rescaled: list[nn.Module] = []
+    for layer, scale, shift in zip(layers, scales, shifts, strict=True):
+        if isinstance(layer, nn.Conv2d):
+            assert layer.bias is not None
+            layer.weight.mul_(scale[:, None, None, None])
+            layer.bias.mul_(scale).add_(shift)
+            rescaled.append(layer)
+        else:  # a maximum, which a negative scale would turn into a minimum
+            rescaled.append(nn.Sequential(layer, Affine(scale, shift)))
+    return rescaled

@@ -57,8 +57,8 @@ def test_it_equals_the_sum_over_subsets_channels_and_pairs_of_joints(in_channels
 def test_it_starts_as_its_residual_with_the_shared_adjacency() -> None:
     conv = ChannelRefinedGraphConv(16, 16, SUBSETS)
     x = torch.randn(2, 16, 6, 4)
-    expected = torch.from_numpy(SUBSETS)[None, :, None].expand(2, 3, 16, 4, 4)
-    torch.testing.assert_close(conv.topology(x), expected)
+    for topology, subset in zip(conv.topologies(x), torch.from_numpy(SUBSETS), strict=True):
+        torch.testing.assert_close(topology, subset.T.expand(2, 16, 4, 4))  # [v, u]
     torch.testing.assert_close(conv(x), x.relu(), rtol=0, atol=1e-4)
 
 
@@ -73,7 +73,7 @@ def test_clips_do_not_share_their_topology() -> None:
     conv = refined(4, 4).eval()
     x = torch.randn(3, 4, 6, 4, dtype=torch.float64)
     torch.testing.assert_close(conv(x[1:2]), conv(x)[1:2])
-    first, second, _ = conv.topology(x)
+    first, second, _ = conv.topologies(x)[0]
     assert not torch.allclose(first, second)
 
 

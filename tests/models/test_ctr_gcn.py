@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -37,7 +39,8 @@ def test_the_published_networks_size() -> None:
 def test_temporal_branches_share_all_channels(frames: int, stride: int, out: int) -> None:
     conv = MultiScaleTemporalConv(12, stride)
     x = torch.randn(2, 12, frames, 5)
-    assert [branch(x).shape for branch in conv.branches] == [(2, 3, out, 5)] * 4
+    assert [branch(x[:, :3]).shape for branch in conv.branches] == [(2, 3, out, 5)] * 3
+    assert conv.point(x).shape == (2, 3, out, 5)
     assert conv(x).shape == (2, 12, out, 5)
 
 
@@ -49,7 +52,8 @@ def test_each_temporal_branch_reaches_as_far_as_its_kernel_and_dilation(branch: 
     x = torch.randn(4, 16, 15, 3, dtype=torch.float64)
     changed = x.clone()
     changed[:, :, 7] += 5 * torch.randn(4, 16, 3)
-    moved = (conv.branches[branch](x) != conv.branches[branch](changed)).any(3).any(1).any(0).nonzero().flatten()
+    own = slice(4 * branch, 4 * branch + 4)
+    moved = (conv(x)[:, own] != conv(changed)[:, own]).any(3).any(1).any(0).nonzero().flatten()
     assert [int(frame) - 7 for frame in moved] == list(reached)
 
 
@@ -58,24 +62,33 @@ def test_temporal_conv_equals_its_branches_written_out() -> None:
     for module in conv.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.normal_()
+        elif isinstance(module, nn.Conv2d):
+            module.bias.data.normal_()
     x = torch.randn(2, 4, 7, 3, dtype=torch.float64)
     out = conv(x)
+    reduced = conv.reduce[1](
+        torch.einsum("oc,nctv->notv", conv.reduce[0].weight[:, :, 0, 0], x) + conv.reduce[0].bias[:, None, None]
+    ).relu()
+    plain = torch.empty(2, 4, 4, 3, dtype=torch.float64)
     for row, dilation in enumerate((1, 2)):
         branch = conv.branches[row]
-        reduced = branch[:3](x)
-        kernel = branch[3].weight[0, 0, :, 0]
+        kernel = branch.weight[0, 0, :, 0]
         for t in range(4):
             frames = [(2 * t + dilation * step, kernel[2 + step]) for step in range(-2, 3)]
-            total = sum(weight * reduced[:, :, frame] for frame, weight in frames if 0 <= frame < 7)
-            expected = branch[4]((total + branch[3].bias[0])[:, :, None])[:, 0, 0]
-            torch.testing.assert_close(out[:, row, t], expected)
-    pooled = conv.branches[2][:3](x)
+            total = sum(weight * reduced[:, row, frame] for frame, weight in frames if 0 <= frame < 7)
+            plain[:, row, t] = total + branch.bias[0]
     for t in range(4):
-        window = pooled[:, :, max(0, 2 * t - 1) : 2 * t + 2]
-        torch.testing.assert_close(out[:, 2, t], conv.branches[2][4](window.amax(2, keepdim=True))[:, 0, 0])
-    point = conv.branches[3][0]
-    plain = torch.einsum("c,nctv->ntv", point.weight[0, :, 0, 0], x)[:, ::2] + point.bias[0]
-    torch.testing.assert_close(out[:, 3], conv.branches[3][1](plain[:, None])[:, 0])
+        plain[:, 2, t] = reduced[:, 2, max(0, 2 * t - 1) : 2 * t + 2].amax(1)
+    plain[:, 3] = torch.einsum("c,nctv->ntv", conv.point.weight[0, :, 0, 0], x)[:, ::2] + conv.point.bias[0]
+    torch.testing.assert_close(out, conv.norm(plain))
+
+
+def test_weights_start_with_kaimings_variance_of_one_branch() -> None:
+    conv = MultiScaleTemporalConv(256)
+    assert float(conv.reduce[0].weight.detach().std()) == pytest.approx(math.sqrt(2 / 64), rel=0.05)
+    assert float(conv.point.weight.detach().std()) == pytest.approx(math.sqrt(2 / 64), rel=0.05)
+    for branch in conv.branches[:2]:
+        assert float(branch.weight.detach().std()) == pytest.approx(math.sqrt(2 / (64 * 5)), rel=0.05)
 
 
 def test_blocks_have_the_residuals_of_the_published_code() -> None:
