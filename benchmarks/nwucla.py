@@ -25,6 +25,7 @@ WORK = "runs/benchmark_nwucla"
 JOINT = "data.streams=[joint]"
 LEAK_FREE = "leak_free"
 EVERY_FRAME = "encoder.stem_stride=1"
+CTR_GCN = "encoder={type: ctr-gcn}"
 ROWS = (
     Row("committee", seeds=HEADLINE_SEEDS, config="nwucla"),
     Row("committee, its joints alone", seeds=HEADLINE_SEEDS, trained_as="committee", member=1),
@@ -35,7 +36,8 @@ ROWS = (
     Row("pose, joint only", (JOINT,)),
     Row("pose, joint only, every frame", (JOINT, EVERY_FRAME), seeds=HEADLINE_SEEDS),
     Row("ST-GCN++, joint only", (JOINT, "encoder={type: stgcn++}")),
-    Row("CTR-GCN, joint only", (JOINT, "encoder={type: ctr-gcn}")),
+    Row("CTR-GCN, joint only", (JOINT, CTR_GCN)),
+    Row("CTR-GCN, joint only, 28 frames", (JOINT, CTR_GCN, "data.frames=28"), seeds=HEADLINE_SEEDS),
     Row("ST-GCN, joint only", (JOINT, "encoder={type: st-gcn}")),
 )
 PROTOCOLS = (

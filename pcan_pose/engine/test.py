@@ -15,7 +15,6 @@ from pcan_pose.engine.branches import Branch, one_branch, one_member
 from pcan_pose.engine.checkpoint import load_checkpoint
 from pcan_pose.engine.clip_keys import clip_keys
 from pcan_pose.engine.distributed import pick_device
-from pcan_pose.engine.freed_memory import keep_freed_memory
 from pcan_pose.engine.inference import NearestClips, score_clips
 from pcan_pose.engine.network import build_network, with_precision
 from pcan_pose.engine.run_folder import RunFolder
@@ -65,8 +64,6 @@ def test_run(
     if member is not None:
         recognizer = one_member(recognizer, member)
     place = pick_device(device)
-    if place.type == "cpu":
-        keep_freed_memory()
     keypoint_set = _fitting(config.data.path if data is None else Path(data), state, taxonomy)
     clips = make_source(keypoint_set.select(keypoint_set.in_split(split)), config, place, branch)
     nearest = None

@@ -25,7 +25,6 @@ from pcan_pose.engine.branches import start_from_runs
 from pcan_pose.engine.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from pcan_pose.engine.clip_keys import check_same_clips, clip_keys
 from pcan_pose.engine.distributed import Processes, gather, processes
-from pcan_pose.engine.freed_memory import keep_freed_memory
 from pcan_pose.engine.global_batch_norm import use_global_batch_norm
 from pcan_pose.engine.inference import score_clips
 from pcan_pose.engine.network import build_network, with_precision
@@ -58,8 +57,6 @@ def train(config: RunConfig, *, resume: bool = False, progress: Progress | None 
     with processes(config.train.device) as mine:
         if config.train.threads is not None:
             torch.set_num_threads(config.train.threads)
-        if mine.device.type == "cpu":
-            keep_freed_memory()
         folder = RunFolder(config.folder)
         if resume and folder.begun:
             config = folder.continued(config)
