@@ -26,8 +26,8 @@ _DILATIONS = (1, 2)
 class MultiScaleTemporalConv(nn.Module):
     """Four temporal branches side by side, a quarter of the channels each: two dilations, a max pooling, a 1x1.
 
-    The published code has a convolution, a norm and a norm for each branch. Those that see the same input are one here,
-    and so are the norms at the end: the same sums with fewer and larger products.
+    In the published code each branch has a 1x1 convolution and norms of its own. Here the three convolutions that see
+    the same input are one, and so are the norms: the same sums in fewer and larger products.
 
     Shapes:
         input (B, C, T, V) -> output (B, C, ceil(T / stride), V).
