@@ -51,7 +51,7 @@ def both(**changes: Any) -> dict[str, Any]:
 def test_pictures_are_learnt_and_tested(rgb: Configure) -> None:
     run = train(rgb(train__epochs=16))
     losses = [row["action"] for row in read_metrics(run / "metrics.jsonl")]
-    assert np.mean(losses[-4:]) < 0.75 * losses[0]  # single epochs of so few clips rise and fall by a half
+    assert np.mean(losses[-4:]) < 0.7 * losses[0]  # single epochs of so few clips rise and fall by a half
     scores = engine_test.test_run(run, "val", device="cpu")
     assert (scores.stream, len(scores)) == ("rgb", 8)
     turned = engine_test.test_run(run, "val", device="cpu", copies=2)
