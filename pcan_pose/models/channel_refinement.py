@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pcan_pose.models.pointwise import PointwiseConv, channel_product
+from pcan_pose.models.pointwise import PointwiseConv, channel_product, projection
 
 _REDUCTION = 8  # input channels a relation channel
 _LEAST_RELATION_CHANNELS = 8  # for inputs with few channels, such as coordinates
@@ -50,10 +50,7 @@ class ChannelRefinedGraphConv(nn.Module):
         self.norm = nn.BatchNorm2d(out_channels)
         self.residual: nn.Module = nn.Identity()
         if in_channels != out_channels:
-            conv = PointwiseConv(in_channels, out_channels)
-            nn.init.kaiming_normal_(conv.weight, mode="fan_out")
-            nn.init.zeros_(conv.bias)
-            self.residual = nn.Sequential(conv, nn.BatchNorm2d(out_channels))
+            self.residual = projection(in_channels, out_channels)
         # Kaiming's rule for one subset's share of the weights, not for the K of them.
         for layer, fan_out in (
             (self.theta, relations),
@@ -72,16 +69,16 @@ class ChannelRefinedGraphConv(nn.Module):
         mean = x.mean(2)  # (B, C_in, V)
         relation = torch.tanh(self.theta(mean)[..., None, :] - self.phi(mean)[..., None])  # (B, K * R, V, U)
         relation = relation.view(batch, count, -1, joints * joints).transpose(0, 1)  # (K, B, R, V * U)
-        # The shared adjacency and the bias are two more relations, so that one product gives the sum of all.
+        # The shared adjacency is one more relation, so that one product gives the sum of both.
         shared = self.subsets.to(relation.dtype).transpose(1, 2).reshape(count, 1, 1, -1).expand(-1, batch, -1, -1)
-        relation = torch.cat((relation, shared, torch.ones_like(shared)), 2)  # (K, B, R + 2, V * U)
-        weight = self.alpha * self.lift.weight.view(count, -1, relation.shape[2] - 2)  # (K, C_out, R)
+        relation = torch.cat((relation, shared), 2)  # (K, B, R + 1, V * U)
+        weight = self.alpha * self.lift.weight.view(count, -1, relation.shape[2] - 1)  # (K, C_out, R)
+        weight = torch.cat((weight, torch.ones_like(weight[..., :1])), 2)  # (K, C_out, R + 1)
         assert self.lift.bias is not None
-        bias = self.alpha * self.lift.bias.view(count, -1, 1)  # (K, C_out, 1)
-        weight = torch.cat((weight, torch.ones_like(bias), bias), 2)  # (K, C_out, R + 2)
+        bias = self.alpha * self.lift.bias.view(count, -1)  # (K, C_out)
         return [
-            torch.bmm(w.expand(batch, -1, -1), r).view(batch, -1, joints, joints)
-            for w, r in zip(weight, relation, strict=True)
+            channel_product(w, b, r).view(batch, -1, joints, joints)
+            for w, b, r in zip(weight, bias, relation, strict=True)
         ]
 
     def forward(self, x: Tensor) -> Tensor:

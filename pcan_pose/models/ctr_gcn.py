@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from pcan_pose.models.channel_refinement import ChannelRefinedGraphConv
 from pcan_pose.models.encoder import Encoder
 from pcan_pose.models.joint_norm import JointNorm
-from pcan_pose.models.pointwise import PointwiseConv
+from pcan_pose.models.pointwise import PointwiseConv, projection
 
 _KERNEL = 5
 _DILATIONS = (1, 2)
@@ -81,10 +81,7 @@ class CTRGCNBlock(nn.Module):
         self.temporal = MultiScaleTemporalConv(out_channels, stride)
         self.residual: nn.Module | None = None
         if residual and (in_channels != out_channels or stride != 1):
-            conv = PointwiseConv(in_channels, out_channels, stride)
-            nn.init.kaiming_normal_(conv.weight, mode="fan_out")
-            nn.init.zeros_(conv.bias)
-            self.residual = nn.Sequential(conv, nn.BatchNorm2d(out_channels))
+            self.residual = projection(in_channels, out_channels, stride)
         elif residual:
             self.residual = nn.Identity()
 

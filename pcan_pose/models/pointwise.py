@@ -34,6 +34,14 @@ class PointwiseConv(nn.Conv2d):
         return channel_product(self.weight.flatten(1), self.bias, x.flatten(2)).view(batch, -1, frames, joints)
 
 
+def projection(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
+    """Return a residual path of other channels or fewer frames: a convolution started by Kaiming's rule, and a norm."""
+    conv = PointwiseConv(in_channels, out_channels, stride)
+    nn.init.kaiming_normal_(conv.weight, mode="fan_out")
+    nn.init.zeros_(conv.bias)
+    return nn.Sequential(conv, nn.BatchNorm2d(out_channels))
+
+
 def channel_product(weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
     """Return weight @ x + bias for each clip.
 
