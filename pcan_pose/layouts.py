@@ -163,6 +163,21 @@ def _kinect20() -> Layout:
     return Layout("kinect20", joints, bones, ("spine",), [(("shoulder_centre",), ("hip_centre",))], [])
 
 
+def _kinect25() -> Layout:
+    # The order of NTU RGB+D's skeleton files.
+    first = _kinect20()
+    arms, legs = first.joints[4:12], first.joints[12:]
+    hands = tuple(f"{side}_{joint}" for side in _SIDES for joint in ("hand_tip", "thumb"))
+    joints = ("hip_centre", "spine", "neck", "head", *arms, *legs, "shoulder_centre", *hands)
+    bones = [
+        *(bone for bone in first.bones if bone != ("head", "shoulder_centre")),
+        ("head", "neck"),
+        ("neck", "shoulder_centre"),
+        *((joint, f"{joint.split('_')[0]}_hand") for joint in hands),
+    ]
+    return Layout("kinect25", joints, bones, first.centre, first.scale, [])
+
+
 LAYOUTS: tuple[Layout, ...] = (
     _openpose28(),
     Layout("coco17", _COCO_BODY, _COCO_BONES, _SHOULDERS, _TORSO_THEN_SHOULDERS, []),
@@ -170,6 +185,7 @@ LAYOUTS: tuple[Layout, ...] = (
     _coco_wholebody133(),
     _mediapipe_holistic(),
     _kinect20(),
+    _kinect25(),
 )
 """The built-in layouts."""
 

@@ -119,7 +119,9 @@ def _kept_clips(
             "label them, or measure the others with drop_unlabelled (--drop-unlabelled)."
         )
     if unlabelled.all():
-        faults.append("there is no labelled clip to measure.")
+        faults.append(
+            "there is no labelled clip to measure; 'pcan-pose evaluate --predictions' writes what was recognised."
+        )
     if faults:
         raise ScoreError(*faults)
     return ~unlabelled

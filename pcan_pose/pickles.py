@@ -26,7 +26,8 @@ _log = logging.getLogger(__name__)
 _MOST_FAULTS = 20
 _TREE_KEYS = ("label_names", "coarse_names", "fine_to_coarse")
 # Depth sensors' own layouts. Other joints in 3-D are often in another order than as many in pictures.
-_SOLID_LAYOUTS = ("kinect20",)
+_SOLID_LAYOUTS = ("kinect20", "kinect25")
+_SOLID_ONLY = ("kinect25",)  # OpenPose has as many in pictures, in another order
 
 
 @dataclass(frozen=True)
@@ -165,10 +166,11 @@ def _find_layout(content: _Content, name: str | None) -> Skeleton:
             known = ", ".join(f"{layout.name} ({layout.num_joints})" for layout in SKELETONS.values())
             raise SkeletonError(f"{where}: no layout has {joints} joints; known are {known}.")
         found = fitting[0]
-        if dims == 3 and found.name not in _SOLID_LAYOUTS:
+        if found.name in _SOLID_ONLY if dims == 2 else found.name not in _SOLID_LAYOUTS:
             raise SkeletonError(
-                f"{where}: {joints} joints in 3-D, whose number does not tell their order (Human3.6M's 17 are in "
-                f"another one than COCO's); name the layout with --layout, such as --layout {found.name}."
+                f"{where}: {joints} joints in {dims}-D, whose number does not tell their order (Human3.6M's 17 are in "
+                "another one than COCO's, OpenPose's 25 in another one than Kinect's); name the layout with --layout, "
+                f"such as --layout {found.name}."
             )
     else:
         found = skeleton(str(name))

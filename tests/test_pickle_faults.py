@@ -126,11 +126,12 @@ def test_code_in_a_pickle(tmp_path: Path) -> None:
 
 def test_layouts_that_do_not_fit(tmp_path: Path) -> None:
     known = (
-        "openpose28 (28), coco17 (17), halpe26 (26), coco_wholebody133 (133), mediapipe_holistic (75), kinect20 (20)"
+        "openpose28 (28), coco17 (17), halpe26 (26), coco_wholebody133 (133), mediapipe_holistic (75), kinect20 (20), "
+        "kinect25 (25)"
     )
-    odd = write(tmp_path, [annotation("a", joints=25)])
-    assert faults_of(odd, SkeletonError) == [f"no layout has 25 joints; known are {known}."]
-    wrong = "keypoints of 25 joints, layout 'coco17' has 17."
+    odd = write(tmp_path, [annotation("a", joints=24)])
+    assert faults_of(odd, SkeletonError) == [f"no layout has 24 joints; known are {known}."]
+    wrong = "keypoints of 24 joints, layout 'coco17' has 17."
     assert faults_of(odd, SkeletonError, layout="coco17") == [wrong]
     with pytest.raises(SkeletonError, match=r"unknown layout 'coco18'\. Did you mean 'coco17'\?"):
         read_pickle(odd, layout="coco18")

@@ -11,6 +11,7 @@ import pytest
 from pickle_files import LABELS, annotation, write
 from small_sets import TREE
 
+from pcan_pose.errors import SkeletonError
 from pcan_pose.pickles import read_pickle
 from pcan_pose.taxonomy import MA52
 from pcan_pose.validation import validate
@@ -45,14 +46,24 @@ def test_unknown_labels(tmp_path: Path, label: Any) -> None:
 
 @pytest.mark.parametrize(
     ("joints", "layout"),
-    [(28, "openpose28"), (17, "coco17"), (133, "coco_wholebody133"), (75, "mediapipe_holistic"), (20, "kinect20")],
+    [
+        (28, "openpose28"),
+        (17, "coco17"),
+        (133, "coco_wholebody133"),
+        (75, "mediapipe_holistic"),
+        (20, "kinect20"),
+        (25, "kinect25"),
+    ],
 )
 @pytest.mark.parametrize("dims", [2, 3])
 def test_the_layout_goes_by_the_number_of_joints(tmp_path: Path, joints: int, layout: str, dims: int) -> None:
     one = annotation("a", joints=joints, dims=dims)
     path = write(tmp_path, [one])
-    if dims == 2 or layout == "kinect20":
+    if layout == "kinect20" or (dims == 3) == (layout == "kinect25"):
         assert read_pickle(path).header.layout == layout
+    else:
+        with pytest.raises(SkeletonError, match=f"{joints} joints in {dims}-D, whose number does not tell their order"):
+            read_pickle(path)
     for named in (
         read_pickle(path, layout=layout),
         read_pickle(write(tmp_path, {"annotations": [one], "meta": {"layout": layout}})),

@@ -14,7 +14,14 @@ FROM_HOLISTIC += [33 + tip for tip in (4, 8, 12, 16, 20)] + [54 + tip for tip in
 
 @pytest.mark.parametrize(
     ("name", "joints"),
-    [("openpose28", 28), ("coco17", 17), ("coco_wholebody133", 133), ("mediapipe_holistic", 75), ("kinect20", 20)],
+    [
+        ("openpose28", 28),
+        ("coco17", 17),
+        ("coco_wholebody133", 133),
+        ("mediapipe_holistic", 75),
+        ("kinect20", 20),
+        ("kinect25", 25),
+    ],
 )
 def test_sizes(name: str, joints: int) -> None:
     assert skeleton(name).num_joints == len(set(skeleton(name).joints)) == joints
@@ -68,7 +75,7 @@ def test_flips_swap_sides_and_nothing_else(name: str) -> None:
     bones = {frozenset(bone) for bone in layout.bones}
     mirrored_bones = {frozenset(flip[list(bone)].tolist()) for bone in layout.bones}
     # The root of a body without a neck is a shoulder, which a mirrored picture cannot keep.
-    asymmetric = 0 if name in ("openpose28", "kinect20") else 4
+    asymmetric = 0 if name in ("openpose28", "kinect20", "kinect25") else 4
     assert len(bones ^ mirrored_bones) <= asymmetric
 
 
@@ -184,3 +191,14 @@ def test_the_spatial_partition_covers_the_adjacency() -> None:
     child, parent = layout.bones[0]
     assert parts[1][child, parent] > 0
     assert parts[1][parent, child] == 0
+
+
+def test_kinect25_is_ntus() -> None:
+    layout = skeleton("kinect25")
+    places = {"hip_centre": 1, "neck": 3, "left_shoulder": 5, "right_hand": 12, "left_hip": 13, "right_foot": 20}
+    places |= {"shoulder_centre": 21, "left_hand_tip": 22, "left_thumb": 23, "right_hand_tip": 24, "right_thumb": 25}
+    assert {name: layout.index(name) + 1 for name in places} == places
+    trunk = "1-2 2-21 3-21 4-3 5-21 6-5 7-6 8-7 9-21 10-9 11-10 12-11 13-1 14-13 15-14 16-15 17-1 18-17 19-18 20-19"
+    hands = "22-8 23-8 24-12 25-12"
+    expected = {tuple(int(joint) - 1 for joint in bone.split("-")) for bone in f"{trunk} {hands}".split()}
+    assert set(map(frozenset, layout.bones)) == set(map(frozenset, expected))

@@ -8,7 +8,7 @@ import numpy as np
 
 from pcan_extract.backends import BACKENDS, BackendOptions, PoseBackend, create_backend
 from pcan_extract.inputs import Inputs, find_inputs
-from pcan_extract.labels import read_label_list
+from pcan_extract.labels import read_lists
 from pcan_extract.plan import PLAN_NAME
 from pcan_pose.errors import ConfigError, DataError, PcanError, did_you_mean
 from pcan_pose.skeleton import map_layout, skeleton
@@ -48,13 +48,7 @@ def read_inputs(paths: Sequence[str | Path], labels: Sequence[str], taxonomy: Ta
     Raises:
         DataError: If paths or lists cannot be used; all faults are named.
     """
-    faults: list[str] = []
-    lists = []
-    for argument in labels:
-        try:
-            lists.append(read_label_list(argument, taxonomy or MA52))
-        except DataError as error:
-            faults += error.faults
+    lists, faults = read_lists(labels, taxonomy or MA52)
     try:
         inputs = find_inputs([Path(path) for path in paths], lists, taxonomy)
     except DataError as error:

@@ -73,26 +73,38 @@ def find_inputs(paths: Sequence[Path], lists: Sequence[LabelList] = (), taxonomy
     """
     videos, notices = _discover(paths)
     if lists:
-        videos, absent, unlisted = _attach(videos, lists)
-        notices += [
-            f"{entry.path}: all {len(entry.labels)} labels are 0, as in MA-52's test list: stored as unknown."
-            for entry in lists
-            if entry.labels and None in entry.labels.values()
-        ]
-        if absent:
-            notices.append(f"{_some(absent, 'file')} named in a label list not found.")
-        if unlisted:
-            notices.append(f"{_some(unlisted, 'video')} in no label list: extracted without label and split.")
-    else:
-        absent, unlisted = [], []
-        videos = [replace(v, splits=(v.path.parent.name,)) if v.path.parent.name in SPLITS else v for v in videos]
-        counts = {split: sum(split in video.splits for video in videos) for split in SPLITS}
-        if any(counts.values()):
-            text = ", ".join(f"{split} {count}" for split, count in counts.items() if count)
-            notices.append(f"splits taken from the folders' names: {text}.")
-    if taxonomy == MA52:
-        videos = [_with_subject(video) for video in videos]
-    return Inputs(tuple(videos), tuple(notices), tuple(absent), tuple(unlisted))
+        listed = attach_labels(videos, lists, taxonomy)
+        return replace(listed, notices=(*notices, *listed.notices))
+    videos = [replace(v, splits=(v.path.parent.name,)) if v.path.parent.name in SPLITS else v for v in videos]
+    counts = {split: sum(split in video.splits for video in videos) for split in SPLITS}
+    if any(counts.values()):
+        text = ", ".join(f"{split} {count}" for split, count in counts.items() if count)
+        notices.append(f"splits taken from the folders' names: {text}.")
+    return Inputs(_with_subjects(videos, taxonomy), tuple(notices))
+
+
+def attach_labels(videos: Sequence[VideoInput], lists: Sequence[LabelList], taxonomy: Taxonomy | None) -> Inputs:
+    """Return the videos with the labels, splits and subjects that are known; those in no list have none.
+
+    Args:
+        videos: The videos.
+        lists: Label lists, at least one.
+        taxonomy: As in `find_inputs`.
+
+    Raises:
+        DataError: If lists contradict each other.
+    """
+    attached, absent, unlisted = _attach(videos, lists)
+    notices = [
+        f"{entry.path}: all {len(entry.labels)} labels are 0, as in MA-52's test list: stored as unknown."
+        for entry in lists
+        if entry.labels and None in entry.labels.values()
+    ]
+    if absent:
+        notices.append(f"{_some(absent, 'file')} named in a label list not found.")
+    if unlisted:
+        notices.append(f"{_some(unlisted, 'video')} in no label list: stored without label and split.")
+    return Inputs(_with_subjects(attached, taxonomy), tuple(notices), tuple(absent), tuple(unlisted))
 
 
 def _discover(paths: Sequence[Path]) -> tuple[list[VideoInput], list[str]]:
@@ -205,9 +217,12 @@ def _attach(videos: Sequence[VideoInput], lists: Sequence[LabelList]) -> tuple[l
     return attached, absent, unlisted
 
 
-def _with_subject(video: VideoInput) -> VideoInput:
-    name = _MA52_NAME.fullmatch(video.path.stem)
-    return replace(video, subject=name[1]) if name else video
+def _with_subjects(videos: Sequence[VideoInput], taxonomy: Taxonomy | None) -> tuple[VideoInput, ...]:
+    """Return the videos with the subjects that MA-52's names tell, if that is the tree."""
+    if taxonomy != MA52:
+        return tuple(videos)
+    names = [_MA52_NAME.fullmatch(video.path.stem) for video in videos]
+    return tuple(replace(v, subject=name[1]) if name else v for v, name in zip(videos, names, strict=True))
 
 
 def _some(names: Sequence[str], noun: str) -> str:

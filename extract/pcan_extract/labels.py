@@ -78,6 +78,18 @@ def read_label_list(argument: str, taxonomy: Taxonomy) -> LabelList:
     return LabelList(path, split, labels)
 
 
+def read_lists(arguments: Sequence[str], taxonomy: Taxonomy) -> tuple[list[LabelList], list[str]]:
+    """Return the label lists that can be read, and the faults of the others; see `read_label_list`."""
+    lists: list[LabelList] = []
+    faults: list[str] = []
+    for argument in arguments:
+        try:
+            lists.append(read_label_list(argument, taxonomy))
+        except DataError as error:
+            faults += error.faults
+    return lists, faults
+
+
 def first_faults(faults: Sequence[str], most: int = 20) -> list[str]:
     """Return the faults, or the first of very many and the number of the others."""
     if len(faults) <= most:

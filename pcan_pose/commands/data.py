@@ -1,4 +1,4 @@
-"""The group `data`: import, import-scores, export, info, validate, split, select, simulate and crops."""
+"""The group `data`: import, import-scores, export, info, validate, label, split, select, simulate and crops."""
 
 import json
 from collections import Counter
@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from pcan_pose.commands.data_crops import crops
+from pcan_pose.commands.data_label import label
 from pcan_pose.commands.data_select import select
 from pcan_pose.commands.import_scores import import_scores
 from pcan_pose.commands.output_files import refuse_clashes
@@ -292,3 +293,4 @@ data.add_command(simulate)
 data.add_command(import_scores)
 data.add_command(crops)
 data.add_command(select)
+data.add_command(label)

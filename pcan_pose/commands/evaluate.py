@@ -84,6 +84,12 @@ def _parse_weights(context: click.Context, option: click.Parameter, text: str | 
 @click.option("--plots", metavar="DIR", type=_FILE, help="Draw the last row's pictures there.")
 @click.option("--out", metavar="FILE", type=_FILE, help="Write the last row's scores to this file.")
 @click.option(
+    "--predictions",
+    metavar="FILE.csv",
+    type=_FILE,
+    help="Write what the last row recognises in each clip as a table: action, body part and their probabilities.",
+)
+@click.option(
     "--submission", metavar="FILE.zip", type=_FILE, help="Write the last row as MA-52's challenge on Codabench asks."
 )
 @click.option(
@@ -114,6 +120,7 @@ def evaluate(
     json_file: str | None,
     plots: Path | None,
     out: Path | None,
+    predictions: Path | None,
     submission: Path | None,
     clip_list: Path | None,
 ) -> None:
@@ -121,7 +128,7 @@ def evaluate(
 
     The table shows top-1, top-5, macro and micro F1 of body parts and actions, and the mean of the four F1, in per
     cent, and their bootstrap intervals. Files are joined by clip id. Scores without any label are fused and written to
-    --out and --submission, and not measured.
+    --out, --predictions and --submission, and not measured.
 
     --body-weight fuses the two levels of the last row: several files are fused first, each level by itself, and the
     actions then weighed by the fused body parts.
@@ -133,12 +140,11 @@ def evaluate(
     from rich.console import Console
 
     from pcan_pose.commands import evaluate_tables as tables
-    from pcan_pose.commands.evaluate_files import draw, submit, write_tables
+    from pcan_pose.commands.evaluate_files import draw, write_scored, write_tables
     from pcan_pose.commands.evaluate_inputs import keep_subset, read_all
     from pcan_pose.commands.evaluate_measures import compare_with, measure, measure_intervals
     from pcan_pose.commands.evaluate_usage import check_places, check_usage
     from pcan_pose.fusion_settings import write_settings
-    from pcan_pose.scores import write_scores
 
     check_usage(click.get_current_context(), scores)
     check_places(click.get_current_context().params)
@@ -158,13 +164,10 @@ def evaluate(
         rows.append((label, last))
 
     unlabelled = not (last.labels >= 0).any()
-    if unlabelled and (out or submission) and not (json_file or plots or per_class or confusion or compare):
-        if out is not None:
-            write_scores(out, last)
-            click.echo(f"wrote {out} ({len(last):,} clips); none has a label, so nothing was measured.")
-        if submission is not None:
-            submit(submission, last, clip_list)
-            click.echo(f"wrote {submission} ({len(last):,} clips); none has a label, so nothing was measured.")
+    wanted = bool(out or predictions or submission)
+    if unlabelled and wanted and not (json_file or plots or per_class or confusion or compare):
+        for path in write_scored(last, out, predictions, submission, clip_list):
+            click.echo(f"wrote {path} ({len(last):,} clips); none has a label, so nothing was measured.")
         if save_fusion is not None:
             click.echo(f"wrote {write_settings(save_fusion, settings)}")
         return
@@ -201,10 +204,7 @@ def evaluate(
             tables.print_classes(console, label, results[-1], last.taxonomy)
     # Pictures come last: where one cannot be drawn, the numbers are there.
     written = write_tables(json_file, report, confusion, results[-1], last.taxonomy)
-    if out is not None:
-        written.append(write_scores(out, last))
-    if submission is not None:
-        written.append(submit(submission, last, clip_list))
+    written += write_scored(last, out, predictions, submission, clip_list)
     if save_fusion is not None:
         written.append(write_settings(save_fusion, settings))
     for path in written:

@@ -34,6 +34,71 @@ def write_tables(
     return written
 
 
+def write_scored(
+    scores: "ScoreSet", out: Path | None, predictions: Path | None, submission: Path | None, clip_list: Path | None
+) -> list[Path]:
+    """Return the paths of the score file, the table of predictions and the submission, as far as they were asked for.
+
+    Args:
+        scores: What is written.
+        out: The score file.
+        predictions: The table.
+        submission: The submission, of the clips of an annotation list or of MA-52's test split.
+        clip_list: The annotation list, or None.
+
+    Raises:
+        DataError: a place that cannot be written, or a list that cannot be read.
+        ScoreError: clips that the submission needs and the scores lack.
+    """
+    from pcan_pose.clip_list import read_clip_list
+    from pcan_pose.scores import write_scores
+    from pcan_pose.submission import write_submission
+
+    written: list[Path] = []
+    if out is not None:
+        written.append(write_scores(out, scores))
+    if predictions is not None:
+        written.append(_write_predictions(predictions, scores))
+    if submission is not None:
+        videos = read_clip_list(clip_list).videos if clip_list else None
+        written.append(write_submission(submission, scores, videos))
+    return written
+
+
+def _write_predictions(path: Path, scores: "ScoreSet") -> Path:
+    """Return the path of a table of what was recognised in each clip, one line a clip.
+
+    Probabilities are the softmax of a level's logits, in [0, 1]; a label that is not known is an empty field.
+
+    Raises:
+        DataError: a place that cannot be written.
+    """
+    import numpy as np
+    from scipy.special import softmax
+
+    from pcan_pose.atomic import atomic_write
+
+    tree = scores.taxonomy
+    actions, parts = (softmax(of.astype(np.float64), axis=1) for of in (scores.action_logits, scores.body_logits))
+    with _named(path), atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["clip_id", "label", "action", "probability", "body_part", "body_part_probability"])
+        writer.writerows(
+            [
+                clip_id,
+                tree.actions[label] if label >= 0 else "",
+                tree.actions[action.argmax()],
+                f"{action.max():.4f}",
+                tree.body_parts[part.argmax()],
+                f"{part.max():.4f}",
+            ]
+            for clip_id, label, action, part in zip(
+                scores.clip_ids, scores.labels.tolist(), actions, parts, strict=True
+            )
+        )
+    return path
+
+
 def draw(folder: Path, result: "Metrics", taxonomy: "Taxonomy", title: str) -> list[Path]:
     """Return the paths of the pictures of a result.
 
@@ -44,14 +109,6 @@ def draw(folder: Path, result: "Metrics", taxonomy: "Taxonomy", title: str) -> l
 
     with _named(folder):
         return plot_evaluation(folder, result, taxonomy, title)
-
-
-def submit(path: Path, scores: "ScoreSet", clip_list: Path | None) -> Path:
-    """Return the path of the submission, of the clips of an annotation list or of MA-52's test split."""
-    from pcan_pose.clip_list import read_clip_list
-    from pcan_pose.submission import write_submission
-
-    return write_submission(path, scores, read_clip_list(clip_list).videos if clip_list else None)
 
 
 @contextmanager

@@ -15,9 +15,16 @@ _WRITTEN = {
     "save_fusion": "--save-fusion",
     "submission": "--submission",
     "confusion": "--confusion",
+    "predictions": "--predictions",
     "plots": "--plots",
 }
-_BEGINNINGS = {"--json": b"{", "--save-fusion": b"{", "--submission": b"PK", "--confusion": b"level,"}
+_BEGINNINGS = {
+    "--json": b"{",
+    "--save-fusion": b"{",
+    "--submission": b"PK",
+    "--confusion": b"level,",
+    "--predictions": b"clip_id,",
+}
 """How the files begin that the command writes; what begins otherwise is somebody else's."""
 
 
@@ -50,7 +57,7 @@ def check_usage(context: click.Context, scores: Sequence[Path]) -> None:
             raise click.UsageError(f"--{name.replace('_', '-')} belongs to --fit.")
     if given["clip_list"] and not given["submission"]:
         raise click.UsageError("--clip-list belongs to --submission.")
-    for name, suffix in (("submission", ".zip"), ("confusion", ".csv")):
+    for name, suffix in (("submission", ".zip"), ("confusion", ".csv"), ("predictions", ".csv")):
         if given[name] is not None and given[name].suffix.lower() != suffix:
             raise click.UsageError(f"--{name} {given[name]}: name a {suffix} file.")
     if given["compare"] and given["bootstrap"] < 2:

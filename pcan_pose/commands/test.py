@@ -8,7 +8,7 @@ import click
 
 @click.command()
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--split", required=True, help="Split of the keypoint set.")
+@click.option("--split", metavar="NAME", help="Split of the keypoint set.  [default: all clips]")
 @click.option("--out", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Score file (Parquet).")
 @click.option("--data", metavar="SET", type=click.Path(path_type=Path), help="Another keypoint set than the run's.")
 @click.option(
@@ -46,7 +46,7 @@ import click
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 def test(
     run: Path,
-    split: str,
+    split: str | None,
     out: Path,
     data: Path | None,
     branch: Any,
@@ -56,10 +56,10 @@ def test(
     neighbour_weight: float,
     device: str,
 ) -> None:
-    """Score the clips of a split with a trained run.
+    """Score the clips of a split, or all clips of a set, with a trained run.
 
-    RUN is a run folder. Labels, if the split has any, go into the score file beside the scores; 'pcan-pose evaluate'
-    measures them.
+    RUN is a run folder. Labels, if the clips have any, go into the score file beside the scores; 'pcan-pose evaluate'
+    measures them, and its --predictions names what was recognised in each clip.
     """
     from pcan_pose.engine.test import test_run
     from pcan_pose.scores import check_scores_writable, write_scores
@@ -77,4 +77,4 @@ def test(
         device=device,
     )
     write_scores(out, scores)
-    click.echo(f"wrote {out} ({len(scores):,} clips of split {split!r})")
+    click.echo(f"wrote {out} ({len(scores):,} clips{'' if split is None else f' of split {split!r}'})")

@@ -12,7 +12,7 @@ from pcan_pose.config.section import Section
 class PoseEncoderConfig(Section):
     """The default encoder: learned adjacency, temporal bottlenecks, channels-last throughout."""
 
-    type: Literal["pose"] = "pose"
+    type: Literal["pose"] = Field(default="pose", description="the default encoder: a learned graph, few parameters")
     widths: tuple[PositiveInt, ...] = Field(default=(64, 128, 256), min_length=1, description="channels of each stage")
     depths: tuple[PositiveInt, ...] = Field(
         default=(3, 2, 2), min_length=1, description="blocks of each stage; time is halved between stages"
@@ -44,21 +44,21 @@ class PoseEncoderConfig(Section):
 class STGCNPlusPlusConfig(Section):
     """ST-GCN++, the baseline of the field (Duan et al., 2022)."""
 
-    type: Literal["stgcn++"]
+    type: Literal["stgcn++"] = Field(description="ST-GCN++, the baseline of the field")
     base_channels: int = Field(default=64, ge=12, description="channels of the first stage")
 
 
 class CTRGCNConfig(Section):
     """CTR-GCN, whose adjacencies are refined for each channel and clip (Chen et al., 2021)."""
 
-    type: Literal["ctr-gcn"]
+    type: Literal["ctr-gcn"] = Field(description="CTR-GCN, whose graph is refined for each channel and clip")
     base_channels: int = Field(default=64, ge=4, multiple_of=4, description="channels of the first stage")
 
 
 class STGCNConfig(Section):
     """ST-GCN, the first of its kind (Yan et al., 2018)."""
 
-    type: Literal["st-gcn"]
+    type: Literal["st-gcn"] = Field(description="ST-GCN, the first of its kind")
     base_channels: int = Field(default=64, ge=1, description="channels of the first stage")
     dropout: float = Field(
         default=0.0, ge=0, lt=1, description="share of a block's features dropped in training; published with 0.5"
@@ -91,7 +91,7 @@ class MemberConfig(Section):
 class CommitteeConfig(Section):
     """Small encoders side by side, each on streams and with a head of its own, that vote: an ensemble in one run."""
 
-    type: Literal["committee"]
+    type: Literal["committee"] = Field(description="small encoders side by side that vote")
     members: tuple[MemberConfig, ...] = Field(description="the members, at least two")
 
     @model_validator(mode="after")
@@ -110,7 +110,7 @@ _Checkpoint = Annotated[
 class EfficientNetConfig(Section):
     """EfficientNet-Lite0 on every picture, with temporal shift between them (Tan and Le 2019; Lin et al. 2019)."""
 
-    type: Literal["efficientnet-lite0"]
+    type: Literal["efficientnet-lite0"] = Field(description="EfficientNet-Lite0 on each picture, with temporal shift")
     pretrained: bool = Field(default=True, description="start from ImageNet's weights, which the extra [rgb] installs")
     fold: int = Field(default=8, ge=0, description="one channel in so many sees the next picture, and one the last")
     freeze: _Freeze = False
@@ -120,7 +120,7 @@ class EfficientNetConfig(Section):
 class VideoTransformerConfig(Section):
     """A video model of Hugging Face's transformers: VideoMAE, V-JEPA 2, TimeSformer, ViViT."""
 
-    type: Literal["video-transformer"]
+    type: Literal["video-transformer"] = Field(description="a video model of Hugging Face's transformers")
     model: str = Field(description="a folder with config.json and model.safetensors, or an id on the hub")
     pretrained: bool = Field(default=True, description="load the model's weights, or start from random ones")
     freeze: _Freeze = False
@@ -150,7 +150,7 @@ class ExchangeConfig(Section):
 class TwoBranchConfig(Section):
     """A pose and an RGB encoder with a head each, trained in one run, that vote."""
 
-    type: Literal["two-branch"]
+    type: Literal["two-branch"] = Field(description="a pose and an RGB encoder in one run that vote")
     pose: SingleEncoderConfig = Field(default=PoseEncoderConfig(), discriminator="type")
     rgb: RGBEncoderConfig = Field(discriminator="type")
     pose_run: Path | None = Field(default=None, description="run whose pose encoder and head are the start")

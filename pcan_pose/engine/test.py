@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 def test_run(
     run: str | Path,
-    split: str,
+    split: str | None = None,
     *,
     data: str | Path | None = None,
     branch: Branch | None = None,
@@ -40,11 +40,11 @@ def test_run(
     neighbour_weight: float = 0.5,
     device: str = "auto",
 ) -> ScoreSet:
-    """Return the scores of a trained run on a split.
+    """Return the scores of a trained run on a split, or on all clips of a set.
 
     Args:
         run: The run folder.
-        split: Name of the split.
+        split: Name of the split; None takes every clip.
         data: Keypoint set; None takes the run's own.
         branch: Which branch of a run of two to test alone; None for all that the run has.
         member: Which member of a committee to test alone, counted from 1; None for all that the run has.
@@ -65,7 +65,8 @@ def test_run(
         recognizer = one_member(recognizer, member)
     place = pick_device(device)
     keypoint_set = _fitting(config.data.path if data is None else Path(data), state, taxonomy)
-    clips = make_source(keypoint_set.select(keypoint_set.in_split(split)), config, place, branch)
+    chosen = keypoint_set if split is None else keypoint_set.select(keypoint_set.in_split(split))
+    clips = make_source(chosen, config, place, branch)
     nearest = None
     if neighbours:
         own = keypoint_set if data is None else _fitting(config.data.path, state, taxonomy)
@@ -83,7 +84,7 @@ def test_run(
     stream = scores.stream
     if member is not None and isinstance(config.encoder, CommitteeConfig):
         stream = "+".join(config.encoder.members[member - 1].streams)
-    made = {"split": split, "copies": copies, "neighbours": neighbours}
+    made = {"split": "all clips" if split is None else split, "copies": copies, "neighbours": neighbours}
     if neighbours:
         made["neighbour_weight"] = neighbour_weight
     return replace(scores, stream=stream, extra={key: str(value) for key, value in made.items()})

@@ -30,3 +30,11 @@ def test_the_schema_names_every_setting() -> None:
         assert key in result.output
     schema = json.loads(CliRunner().invoke(main, ["config", "schema", "--json"]).output)
     assert "RunConfig" in schema["title"]
+
+
+def test_every_setting_has_a_meaning() -> None:
+    lines = CliRunner().invoke(main, ["config", "schema"]).output.splitlines()
+    keys, meanings = lines[::2], lines[1::2]
+    assert len(keys) == len(meanings) > 100
+    assert all(" = " in key and not key.startswith(" ") for key in keys)
+    assert [key for key, meaning in zip(keys, meanings, strict=True) if not meaning.strip()] == []

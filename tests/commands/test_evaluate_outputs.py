@@ -1,6 +1,8 @@
 """The files that `evaluate` writes: what they never replace, and what is there when pictures fail."""
 
+import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +54,7 @@ def test_a_folder_is_named_before_the_work(files: list[str], tmp_path: Path, pla
         ("--json", "last.pt", "is no file of --json; name another file."),
         ("--json", "other.parquet", "is no file of --json; name another file."),
         ("--confusion", "list.csv", "is no file of --confusion; name another file."),
+        ("--predictions", "list.csv", "is no file of --predictions; name another file."),
         ("--submission", "text.zip", "is no file of --submission; name another file."),
     ],
 )
@@ -71,7 +74,7 @@ def test_the_faults_of_all_places_come_at_once(files: list[str], tmp_path: Path)
 
 
 def test_what_the_command_wrote_is_replaced(files: list[str], tmp_path: Path) -> None:
-    places = {"--out": "o.parquet", "--json": "r.json", "--confusion": "c.csv"}
+    places = {"--out": "o.parquet", "--json": "r.json", "--confusion": "c.csv", "--predictions": "p.csv"}
     options = [part for option, name in places.items() for part in (option, tmp_path / name)]
     (tmp_path / "r.json").touch()
     for number in (0, 1):
@@ -103,3 +106,35 @@ def test_dollars_in_names_are_drawn(tmp_path: Path) -> None:
     outcome = run(file, "--plots", tmp_path / "plots")
     assert outcome.exit_code == 0, outcome.exception
     assert len(list((tmp_path / "plots").iterdir())) == 3
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits.astype(np.float64))
+    return powers / powers.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_predictions_are_a_table_of_names(tmp_path: Path, labelled: bool) -> None:
+    of = scores(1)
+    if not labelled:
+        of = replace(of, labels=np.full(CLIPS, -1))
+    write_scores(tmp_path / "s.parquet", of)
+    outcome = run(tmp_path / "s.parquet", "--predictions", tmp_path / "p.csv", "--bootstrap", 0)
+    assert outcome.exit_code == 0, outcome.output
+    assert ("nothing was measured" in outcome.output) is not labelled
+    with (tmp_path / "p.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert list(rows[0]) == ["clip_id", "label", "action", "probability", "body_part", "body_part_probability"]
+    assert [row["clip_id"] for row in rows] == list(of.clip_ids)
+    assert [row["label"] for row in rows] == [MA52.actions[label] if labelled else "" for label in of.labels.tolist()]
+    actions, parts = softmax(of.action_logits), softmax(of.body_logits)
+    assert [row["action"] for row in rows] == [MA52.actions[best] for best in actions.argmax(1)]
+    assert [row["body_part"] for row in rows] == [MA52.body_parts[best] for best in parts.argmax(1)]
+    np.testing.assert_allclose([float(row["probability"]) for row in rows], actions.max(1), atol=5.1e-5)
+    np.testing.assert_allclose([float(row["body_part_probability"]) for row in rows], parts.max(1), atol=5.1e-5)
+
+
+def test_predictions_are_those_of_the_fused_scores(files: list[str], tmp_path: Path) -> None:
+    assert run(*files, "--weights", "0,1", "--predictions", tmp_path / "fused.csv", "--bootstrap", 0).exit_code == 0
+    assert run(files[1], "--predictions", tmp_path / "second.csv", "--bootstrap", 0).exit_code == 0
+    assert (tmp_path / "fused.csv").read_text() == (tmp_path / "second.csv").read_text()

@@ -48,6 +48,18 @@ def test_a_set_without_labels_or_taxonomy_is_scored(configure: Configure, tmp_pa
     np.testing.assert_array_equal(scores.action_logits, labelled.action_logits)
 
 
+def test_all_clips_of_a_set_without_splits_are_scored(configure: Configure, tmp_path: Path) -> None:
+    run = train(configure(train__epochs=1))
+    whole = tiny_set(labelled=False)
+    write_set(tmp_path / "bare", whole.with_splits([()] * len(whole)))
+    scores = engine_test.test_run(run, data=tmp_path / "bare", device="cpu")
+    assert list(scores.clip_ids) == whole.clip_ids
+    assert scores.extra["split"] == "all clips"
+    for split in whole.split_names():
+        part = engine_test.test_run(run, split, device="cpu")
+        np.testing.assert_allclose(scores.select(whole.in_split(split)).action_logits, part.action_logits, atol=1e-5)
+
+
 def test_neighbours_are_the_runs_own_training_clips(configure: Configure, tmp_path: Path) -> None:
     run = train(configure(data__val_split="val", train__epochs=1))
     set_here = tiny_set()

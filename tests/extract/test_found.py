@@ -15,7 +15,9 @@ def test_found_frames_count_once_whoever_it_is():
     assert count_found(scores, layout) == Found(4, 2, 1)
 
 
-@pytest.mark.parametrize(("name", "hand"), [("coco17", None), ("mediapipe_holistic", 5), ("kinect20", 5)])
+@pytest.mark.parametrize(
+    ("name", "hand"), [("coco17", None), ("mediapipe_holistic", 5), ("kinect20", 5), ("kinect25", 5)]
+)
 def test_layout_without_hands_says_so(name, hand):
     layout = skeleton(name)
     assert count_found(np.ones((1, 5, layout.num_joints), np.float32), layout) == Found(5, 5, hand)

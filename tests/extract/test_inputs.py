@@ -82,7 +82,7 @@ def test_labels_splits_and_subjects(tmp_path):
     assert inputs.notices == (
         f"{tmp_path}/test_list_videos.txt: all 1 labels are 0, as in MA-52's test list: stored as unknown.",
         "1 file (lost.mp4) named in a label list not found.",
-        "1 video (other.mp4) in no label list: extracted without label and split.",
+        "1 video (other.mp4) in no label list: stored without label and split.",
     )
 
 
