@@ -11,6 +11,7 @@ from pcan_extract.labels import LabelList, read_lists
 from pcan_extract.video import VIDEO_EXTENSIONS
 from pcan_pose.errors import DataError
 from pcan_pose.keypoints import KeypointSet
+from pcan_pose.score_set import first_names
 from pcan_pose.taxonomy import Taxonomy
 
 
@@ -18,8 +19,7 @@ def relabel(keypoint_set: KeypointSet, labels: Sequence[str], taxonomy: Taxonomy
     """Return the same clips with the labels and splits of lists, and what the user should know.
 
     A list's line belongs to the clip whose id is its file name without a video's extension, or ends in that after a
-    slash.
-    Clips in no list have no label and no split afterwards. Subjects are kept; MA-52's names tell them.
+    slash. Clips in no list have no label and no split afterwards. Subjects are kept; MA-52's names tell them.
 
     Args:
         keypoint_set: The clips.
@@ -39,8 +39,8 @@ def relabel(keypoint_set: KeypointSet, labels: Sequence[str], taxonomy: Taxonomy
     found = attach_labels(videos, [_without_extensions(entry) for entry in lists], taxonomy)
     if len(found.unlisted) == len(videos):
         raise DataError(
-            f"none of the {len(videos)} clips is in a label list; clip ids are such as {keypoint_set.clip_ids[0]!r}, "
-            f"lines such as {next(iter(lists[0].labels))!r}."
+            f"none of the {len(videos)} clips is in a label list; clip ids are {first_names(keypoint_set.clip_ids)}, "
+            f"lines {first_names(list(lists[0].labels))}."
         )
     labelled = replace(
         keypoint_set,

@@ -22,7 +22,7 @@ _SET = click.argument("keypoint_set", metavar="SET", type=click.Path(path_type=P
 
 @click.group()
 def data() -> None:
-    """Bring in, look at, check and split keypoint sets."""
+    """Bring in, look at, check, label and split keypoint sets."""
 
 
 @data.command("import")

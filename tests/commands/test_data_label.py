@@ -88,7 +88,7 @@ def test_it_is_what_an_extraction_with_the_lists_gives(tmp_path: Path) -> None:
         (
             ["train.txt: c.mp4 1\n"],
             "tree.yaml",
-            "none of the 4 clips is in a label list; clip ids are such as 'a', lines",
+            "none of the 4 clips is in a label list; clip ids are a, day1/b, day2/b, v1.take2, lines c.mp4.",
         ),
         (["train.txt: a.mp4 1\n", "val.txt: a.mp4 2\n"], "tree.yaml", "a: the label is 1 in "),
         (["train.txt: a.mp4 1\na.avi 2\n"], "tree.yaml", "clip 'a' has labels 1 and 2; correct the list."),
