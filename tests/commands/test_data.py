@@ -280,6 +280,7 @@ def test_the_commands() -> None:
         "import",
         "import-scores",
         "info",
+        "label",
         "select",
         "simulate",
         "split",
