@@ -4,19 +4,14 @@ from pathlib import Path
 
 import click
 
+from pcan_pose.commands.extract_options import LABELS_HELP
+
 _FILE = click.Path(path_type=Path)
 
 
 @click.command()
 @click.argument("keypoint_set", metavar="SET", type=_FILE)
-@click.option(
-    "--labels",
-    multiple=True,
-    required=True,
-    metavar="LIST",
-    help="Label list: lines of a file name and an action. The split is in its name (train_list.txt), or say "
-    "train=LIST. May be repeated.",
-)
+@click.option("--labels", multiple=True, required=True, metavar="LIST", help=LABELS_HELP)
 @click.option("--taxonomy", metavar="NAME|FILE", help="Action tree: ma52, or a YAML file.  [default: the set's own]")
 @click.option("--out", required=True, metavar="SET", type=_FILE, help="Folder of the new set.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing set.")

@@ -1,7 +1,7 @@
 """The files that the command `evaluate` writes, apart from score files and fusion settings."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from pcan_pose.metrics import Metrics
     from pcan_pose.scores import ScoreSet
     from pcan_pose.taxonomy import Taxonomy
+
+_CONFUSION = ("level", "label_id", "label", "predicted_id", "predicted", "clips")
+_PREDICTIONS = ("clip_id", "label", "action", "probability", "body_part", "body_part_probability")
 
 
 def write_tables(
@@ -28,9 +31,7 @@ def write_tables(
             temporary.write_text(report + "\n", encoding="utf-8")
         written.append(Path(json_file))
     if confusion is not None:
-        with _named(confusion), atomic_write(confusion) as temporary:
-            _write_confusion(temporary, result, taxonomy)
-        written.append(confusion)
+        written.append(_write_table(confusion, _CONFUSION, _confusions(result, taxonomy)))
     return written
 
 
@@ -58,45 +59,11 @@ def write_scored(
     if out is not None:
         written.append(write_scores(out, scores))
     if predictions is not None:
-        written.append(_write_predictions(predictions, scores))
+        written.append(_write_table(predictions, _PREDICTIONS, _predictions(scores)))
     if submission is not None:
         videos = read_clip_list(clip_list).videos if clip_list else None
         written.append(write_submission(submission, scores, videos))
     return written
-
-
-def _write_predictions(path: Path, scores: "ScoreSet") -> Path:
-    """Return the path of a table of what was recognised in each clip, one line a clip.
-
-    Probabilities are the softmax of a level's logits, in [0, 1]; a label that is not known is an empty field.
-
-    Raises:
-        DataError: a place that cannot be written.
-    """
-    import numpy as np
-    from scipy.special import softmax
-
-    from pcan_pose.atomic import atomic_write
-
-    tree = scores.taxonomy
-    actions, parts = (softmax(of.astype(np.float64), axis=1) for of in (scores.action_logits, scores.body_logits))
-    with _named(path), atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["clip_id", "label", "action", "probability", "body_part", "body_part_probability"])
-        writer.writerows(
-            [
-                clip_id,
-                tree.actions[label] if label >= 0 else "",
-                tree.actions[action.argmax()],
-                f"{action.max():.4f}",
-                tree.body_parts[part.argmax()],
-                f"{part.max():.4f}",
-            ]
-            for clip_id, label, action, part in zip(
-                scores.clip_ids, scores.labels.tolist(), actions, parts, strict=True
-            )
-        )
-    return path
 
 
 def draw(folder: Path, result: "Metrics", taxonomy: "Taxonomy", title: str) -> list[Path]:
@@ -122,18 +89,41 @@ def _named(place: Path) -> Iterator[None]:
         raise DataError(f"{place}: cannot be written ({error.strerror or error}).") from error
 
 
-def _write_confusion(path: Path, result: "Metrics", taxonomy: "Taxonomy") -> None:
-    """Write both confusion matrices, a line for each pair of classes, so that any table program can turn them."""
-    levels: Sequence[tuple[str, list[list[int]], tuple[str, ...]]] = (
-        ("body", result.body.confusion.tolist(), taxonomy.body_parts),
-        ("action", result.action.confusion.tolist(), taxonomy.actions),
-    )
-    with path.open("w", encoding="utf-8", newline="") as stream:
+def _write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
+    """Return the path of a table as CSV.
+
+    Raises:
+        DataError: a place that cannot be written.
+    """
+    from pcan_pose.atomic import atomic_write
+
+    with _named(path), atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["level", "label_id", "label", "predicted_id", "predicted", "clips"])
-        for level, confusion, names in levels:
-            for label, row in enumerate(confusion):
-                writer.writerows(
-                    [level, label, names[label], predicted, names[predicted], clips]
-                    for predicted, clips in enumerate(row)
-                )
+        writer.writerow(header)
+        writer.writerows(rows)
+    return path
+
+
+def _confusions(result: "Metrics", taxonomy: "Taxonomy") -> Iterator[Sequence[object]]:
+    """Yield a line for each pair of classes of both levels, so that any table program can turn the matrices."""
+    for level, matrix, names in (
+        ("body", result.body.confusion, taxonomy.body_parts),
+        ("action", result.action.confusion, taxonomy.actions),
+    ):
+        for label, row in enumerate(matrix.tolist()):
+            for predicted, clips in enumerate(row):
+                yield level, label, names[label], predicted, names[predicted], clips
+
+
+def _predictions(scores: "ScoreSet") -> Iterator[Sequence[object]]:
+    """Yield a line for each clip: what was recognised, with probabilities in [0, 1]; an unknown label is empty."""
+    import numpy as np
+
+    from pcan_pose.fusion import log_softmax
+
+    tree = scores.taxonomy
+    actions, parts = (np.exp(log_softmax(logits)) for logits in (scores.action_logits, scores.body_logits))
+    for clip_id, label, action, part in zip(scores.clip_ids, scores.labels.tolist(), actions, parts, strict=True):
+        known = tree.actions[label] if label >= 0 else ""
+        best, best_part = tree.actions[action.argmax()], tree.body_parts[part.argmax()]
+        yield clip_id, known, best, f"{action.max():.4f}", best_part, f"{part.max():.4f}"

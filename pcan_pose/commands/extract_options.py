@@ -61,14 +61,13 @@ _KEYPOINTS = (
     ),
 )
 
+LABELS_HELP = (
+    "Label list: lines of a file name and an action. The split is in its name (train_list.txt), or say train=LIST. "
+    "May be repeated."
+)
+
 _LABELS = (
-    click.option(
-        "--labels",
-        multiple=True,
-        metavar="LIST",
-        help="Label list: lines of a file name and an action. The split is in its name (train_list.txt), or say "
-        "train=LIST. May be repeated.",
-    ),
+    click.option("--labels", multiple=True, metavar="LIST", help=LABELS_HELP),
     click.option(
         "--taxonomy",
         metavar="NAME|FILE",
