@@ -15,7 +15,7 @@ from pcan_pose.scores import ScoreSet, read_scores, write_scores
 from pcan_pose.taxonomy import MA52
 
 CLIPS = 60
-SUFFIXES = {"--confusion": ".csv", "--submission": ".zip"}
+SUFFIXES = {"--confusion": ".csv", "--predictions": ".csv", "--submission": ".zip"}
 
 
 def scores(seed: int, order: Any = None, **change: Any) -> ScoreSet:
@@ -221,7 +221,7 @@ def test_wrong_usage_exits_with_2(files: list[str], options: list[str], message:
     assert message in outcome.output
 
 
-OPTIONS = ["--json", "--plots", "--out", "--confusion", "--submission"]
+OPTIONS = ["--json", "--plots", "--out", "--confusion", "--predictions", "--submission"]
 
 
 @pytest.mark.parametrize("option", OPTIONS)
