@@ -155,6 +155,8 @@ BRANCHES = "encoder={type: two-branch, pose: {type: pose}, rgb: {type: efficient
         (["encoder.temporal_kernel=4"], "temporal_kernel must be odd, got 4"),
         (["encoder.groups=7"], "are not multiples of groups (7) and reduction (4)"),
         (["encoder.type=ctr-gcn", "encoder.base_channels=6"], "encoder.base_channels: Input should be a multiple of 4"),
+        (["encoder={type: refined, widths: [8, 6, 8]}"], "encoder.widths.1: Input should be a multiple of 4, got 6."),
+        (["encoder={type: refined, depths: [1]}"], "widths and depths must have the same length, got 3 and 1"),
         (["encoder.type=st-gcn", "encoder.dropout=1"], "encoder.dropout: Input should be less than 1, got 1."),
         (["data.augment.crop=[0.9, 0.5]"], "crop must be two numbers with 0 < shortest <= longest <= 1"),
         (["train.compile=fast"], "train.compile: Input should be True, False or 'reduce-overhead', got 'fast'."),

@@ -8,15 +8,20 @@ from pydantic import Field, PositiveInt, model_validator
 from pcan_pose.config.data import Stream
 from pcan_pose.config.section import Section
 
+_DEPTHS = Field(default=(3, 2, 2), min_length=1, description="blocks of each stage; time is halved between stages")
+
+
+def _check_stages(widths: tuple[int, ...], depths: tuple[int, ...]) -> None:
+    if len(widths) != len(depths):
+        raise ValueError(f"widths and depths must have the same length, got {len(widths)} and {len(depths)}")
+
 
 class PoseEncoderConfig(Section):
     """The default encoder: learned adjacency, temporal bottlenecks, channels-last throughout."""
 
     type: Literal["pose"] = Field(default="pose", description="the default encoder: a learned graph, few parameters")
     widths: tuple[PositiveInt, ...] = Field(default=(64, 128, 256), min_length=1, description="channels of each stage")
-    depths: tuple[PositiveInt, ...] = Field(
-        default=(3, 2, 2), min_length=1, description="blocks of each stage; time is halved between stages"
-    )
+    depths: tuple[PositiveInt, ...] = _DEPTHS
     groups: int = Field(default=1, ge=1, description="adjacencies of a block, each for its share of the channels")
     temporal_kernel: int = Field(default=5, ge=3, description="frames that a temporal convolution spans; odd")
     reduction: int = Field(default=4, ge=1, description="channels of a temporal bottleneck: width / reduction")
@@ -28,16 +33,31 @@ class PoseEncoderConfig(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "PoseEncoderConfig":
-        if len(self.widths) != len(self.depths):
-            raise ValueError(
-                f"widths and depths must have the same length, got {len(self.widths)} and {len(self.depths)}"
-            )
+        _check_stages(self.widths, self.depths)
         if self.temporal_kernel % 2 == 0:
             raise ValueError(f"temporal_kernel must be odd, got {self.temporal_kernel}")
         if wrong := [width for width in self.widths if width % self.groups or width % self.reduction]:
             raise ValueError(
                 f"widths {wrong} are not multiples of groups ({self.groups}) and reduction ({self.reduction})"
             )
+        return self
+
+
+class RefinedEncoderConfig(Section):
+    """The default encoder's stages with CTR-GCN's refinement and temporal branches, channels first."""
+
+    type: Literal["refined"] = Field(
+        description="the default encoder's stages with a graph refined for each channel and clip, and temporal branches"
+    )
+    widths: tuple[Annotated[PositiveInt, Field(multiple_of=4)], ...] = Field(
+        default=(64, 128, 256), min_length=1, description="channels of each stage, multiples of 4"
+    )
+    depths: tuple[PositiveInt, ...] = _DEPTHS
+    stem_stride: int = Field(default=1, ge=1, description="stride in time of the first convolution")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "RefinedEncoderConfig":
+        _check_stages(self.widths, self.depths)
         return self
 
 
@@ -65,7 +85,7 @@ class STGCNConfig(Section):
     )
 
 
-SingleEncoderConfig = PoseEncoderConfig | STGCNPlusPlusConfig | CTRGCNConfig | STGCNConfig
+SingleEncoderConfig = PoseEncoderConfig | RefinedEncoderConfig | STGCNPlusPlusConfig | CTRGCNConfig | STGCNConfig
 """What one network over skeletons can be, told apart by its type."""
 
 

@@ -13,6 +13,7 @@ from pcan_pose.config import (
     EncoderConfig,
     HeadConfig,
     PoseEncoderConfig,
+    RefinedEncoderConfig,
     RGBEncoderConfig,
     SingleEncoderConfig,
     STGCNConfig,
@@ -27,6 +28,7 @@ from pcan_pose.models.exchange import Exchange
 from pcan_pose.models.member_heads import MemberHeads
 from pcan_pose.models.pose_encoder import PoseEncoder, SpatialFactory
 from pcan_pose.models.recognizer import Recognizer
+from pcan_pose.models.refined_encoder import RefinedEncoder
 from pcan_pose.models.rgb.encoder import RGBEncoder
 from pcan_pose.models.st_gcn import STGCN
 from pcan_pose.models.stgcn_plus_plus import STGCNPlusPlus
@@ -161,6 +163,14 @@ def build_encoder(encoder: SingleEncoderConfig, skeleton: Skeleton, in_channels:
                 reduction=encoder.reduction,
                 stem_stride=encoder.stem_stride,
                 spatial=spatial,
+            )
+        case RefinedEncoderConfig():
+            return RefinedEncoder(
+                in_channels,
+                adjacency(skeleton, normalise=True),
+                widths=encoder.widths,
+                depths=encoder.depths,
+                stem_stride=encoder.stem_stride,
             )
         case STGCNPlusPlusConfig():
             return STGCNPlusPlus(in_channels, spatial_partition(skeleton), base_channels=encoder.base_channels)

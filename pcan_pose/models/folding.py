@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_weights
 
 from pcan_pose.models.channel_refinement import ChannelRefinedGraphConv
-from pcan_pose.models.ctr_gcn import MultiScaleTemporalConv
 from pcan_pose.models.graph_conv import SpatialGraphConv
+from pcan_pose.models.multi_scale_conv import MultiScaleTemporalConv
 from pcan_pose.models.pose_encoder import PoseBlock
+from pcan_pose.models.refined_encoder import RefinedBlock
 from pcan_pose.models.rgb.efficientnet import ConvNorm
 from pcan_pose.models.st_gcn import STGCNBlock
 from pcan_pose.models.stgcn_plus_plus import MultiBranchTemporalConv, SubsetGraphConv
@@ -44,6 +45,8 @@ def fold(network: Network) -> Network:
                     module.add_module("norm", nn.Identity())
                 else:
                     module.add_module("norm", _scaled(spatial.linear, norm))
+            case RefinedBlock(norm=nn.BatchNorm2d() as norm):
+                module.add_module("norm", _scaled(module.spatial.value, norm))
             case SubsetGraphConv(norm=nn.BatchNorm2d() as norm):
                 module.add_module("norm", _scaled(module.conv, norm))
             case ChannelRefinedGraphConv(norm=nn.BatchNorm2d() as norm):

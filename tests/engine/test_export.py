@@ -36,6 +36,7 @@ ENCODERS: dict[str, dict[str, Any]] = {
     "padded": {"encoder": MEMBER, "data__frames": 9, "data__short_clips": "pad", "data__scale": "axes"},
     "committee": {"encoder": COMMITTEE, "data__scale": "axes", "data__persons": 2},
     "stgcn++": {"encoder": {"type": "stgcn++", "base_channels": 12}, "data__centre": "frame"},
+    "refined": {"encoder": {"type": "refined", "widths": [8, 16], "depths": [2, 1]}, "data__frames": 9},
     "ctr-gcn": {"encoder": {"type": "ctr-gcn", "base_channels": 4}, "data__persons": 2},
 }
 

@@ -57,6 +57,7 @@ ALL = MOVED | {"noise": 0.01, "bone_noise": 0.1, "joint_dropout": 0.1}
         {"data__short_clips": "pad", "data__augment": {"tempo": 0.5, "resampling": "random"}},
         {"head__mode": "as_published"},
         {"encoder": {"type": "ctr-gcn"}},
+        {"encoder": {"type": "refined"}},
         {"encoder": {"type": "stgcn++"}},
     ],
 )

@@ -71,6 +71,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(configure: 
     "changes",
     [
         {"encoder": {"type": "stgcn++", "base_channels": 12}},
+        {"encoder": {"type": "refined", "widths": [8, 16], "depths": [1, 1]}},
         {"encoder": {"type": "ctr-gcn", "base_channels": 8}},
         {"encoder": {"type": "st-gcn", "base_channels": 8, "dropout": 0.5}},
         {"encoder__spatial": "GATv2Conv"},

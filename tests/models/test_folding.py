@@ -9,6 +9,7 @@ from pcan_pose.config import (
     HeadConfig,
     MemberConfig,
     PoseEncoderConfig,
+    RefinedEncoderConfig,
     STGCNConfig,
     STGCNPlusPlusConfig,
 )
@@ -34,6 +35,7 @@ ENCODERS: dict[str, EncoderConfig] = {
     ),
     "st-gcn": STGCNConfig(type="st-gcn", base_channels=4),
     "stgcn++": STGCNPlusPlusConfig(type="stgcn++", base_channels=12),
+    "refined": RefinedEncoderConfig(type="refined", widths=(8, 16), depths=(2, 1)),
     "ctr-gcn": CTRGCNConfig(type="ctr-gcn", base_channels=4),
 }
 

@@ -4,7 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from pcan_pose.config import CTRGCNConfig, HeadConfig, PoseEncoderConfig, STGCNConfig, STGCNPlusPlusConfig
+from pcan_pose.config import (
+    CTRGCNConfig,
+    HeadConfig,
+    PoseEncoderConfig,
+    RefinedEncoderConfig,
+    STGCNConfig,
+    STGCNPlusPlusConfig,
+)
 from pcan_pose.errors import ConfigError
 from pcan_pose.models.build import build_recognizer
 from pcan_pose.models.pooling import masked_mean, masked_peak
@@ -105,6 +112,7 @@ ENCODERS = [
     PoseEncoderConfig(**TINY),
     STGCNPlusPlusConfig(type="stgcn++", base_channels=12),
     CTRGCNConfig(type="ctr-gcn", base_channels=4),
+    RefinedEncoderConfig(type="refined", widths=(8, 16), depths=(1, 1)),
     STGCNConfig(type="st-gcn", base_channels=4),
 ]
 
