@@ -33,7 +33,7 @@ def processor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
 
     from pcan_pose.models.precision import prefers_bfloat16
 
-    def has(**units: bool) -> None:
+    def has(**units: bool | str) -> None:
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units, raising=False)
         prefers_bfloat16.cache_clear()
 

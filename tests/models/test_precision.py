@@ -10,14 +10,27 @@ from pcan_pose.models.recognizer import Recognizer
 Processor = Callable[..., None]
 
 
-@pytest.mark.parametrize("unit", ["amx_bf16", "bf16"])
-def test_a_processor_that_is_fast_in_bfloat16(processor: Processor, unit: str) -> None:
-    processor(**{unit: True})
+XEON = "Intel(R) Xeon(R) Platinum 8370C CPU @ 2.80GHz"
+
+
+@pytest.mark.parametrize(
+    "units", [{"amx_bf16": True}, {"bf16": True}, {"avx512_bf16": True, "cpu_name": "AMD EPYC 9654 96-Core Processor"}]
+)
+def test_a_processor_that_is_fast_in_bfloat16(processor: Processor, units: dict[str, bool | str]) -> None:
+    processor(**units)
     assert prefers_bfloat16("cpu")
 
 
-@pytest.mark.parametrize("units", [{}, {"amx_bf16": False, "avx512_bf16": True}])
-def test_a_processor_without(processor: Processor, units: dict[str, bool]) -> None:
+@pytest.mark.parametrize(
+    "units",
+    [
+        {},
+        {"amx_bf16": False, "avx512_bf16": True},
+        {"avx512_bf16": True, "cpu_name": XEON},
+        {"avx512_bf16": False, "cpu_name": "AMD EPYC 7543 32-Core Processor"},
+    ],
+)
+def test_a_processor_without(processor: Processor, units: dict[str, bool | str]) -> None:
     processor(**units)
     assert not prefers_bfloat16("cpu")
 
