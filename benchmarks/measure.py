@@ -29,10 +29,13 @@ def cost(run: Path, member: int | None = None) -> dict[str, float]:
         recognizer = one_member(recognizer, member)
     joints = skeleton(str(state["layout"])).num_joints
     channels = input_channels(int(str(state["dims"])), config.data.streams)
-    x = torch.zeros(1, config.data.persons, config.data.frames, joints, channels)  # (1, M, T, V, C)
+    inputs: list[torch.Tensor] = []
+    for view in config.views:
+        x = torch.zeros(1, view.persons, view.frames, joints, channels)  # (1, M, T, V, C)
+        inputs += x, torch.ones(x.shape[:-1], dtype=torch.bool)
     recognizer.eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        recognizer(x, torch.ones(x.shape[:-1], dtype=torch.bool))
+        recognizer(*inputs)
     found = {
         "parameters": sum(parameter.numel() for parameter in recognizer.parameters()),
         "gflops": counter.get_total_flops() / 1e9,

@@ -135,6 +135,26 @@ def test_members_of_a_committee(tmp_path: Path) -> None:
     assert changed.encoder.members[0].streams == ("bone",)
 
 
+def test_members_see_clips_in_their_own_time(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALL)
+    config = load_config(path)
+    assert config.views == config.member_views == (config.data,)
+    config = load_config(path, [MEMBERS])
+    assert config.views == (config.data,) and config.member_views == (config.data,) * 2
+    own = [MEMBERS, "encoder.members.1.frames=36", "encoder.members.1.short_clips=pad", "encoder.members.1.tempo=0.4"]
+    config = load_config(path, own)
+    first, second = config.views
+    assert first == config.data
+    assert (second.frames, second.short_clips, second.augment.tempo) == (36, "pad", 0.4)
+    same_time = {"frames": first.frames, "short_clips": "stretch", "augment": first.augment}
+    assert second.model_copy(update=same_time) == first
+    (fault,) = faults_of(path, own[0], own[3])
+    assert fault.endswith(
+        "encoder.members.1 stretches short clips, where tempo changes nothing; set its short_clips to pad or its tempo "
+        "to 0."
+    )
+
+
 BRANCHES = "encoder={type: two-branch, pose: {type: pose}, rgb: {type: efficientnet-lite0}}"
 
 

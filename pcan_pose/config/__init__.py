@@ -16,6 +16,7 @@ from pcan_pose.config.encoder import (
     STGCNPlusPlusConfig,
     TwoBranchConfig,
     VideoTransformerConfig,
+    Vote,
 )
 from pcan_pose.config.files import find_config, load_config, parse_config, to_yaml
 from pcan_pose.config.head import PUBLISHED_CALIBRATION, PUBLISHED_HEAD, CalibrationConfig, HeadConfig
@@ -36,6 +37,7 @@ __all__ = [
     "RefinedEncoderConfig",
     "TwoBranchConfig",
     "VideoTransformerConfig",
+    "Vote",
     "DataConfig",
     "EncoderConfig",
     "HeadConfig",

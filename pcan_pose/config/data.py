@@ -10,6 +10,7 @@ from pcan_pose.config.section import Section
 Stream = Literal["joint", "bone", "joint_motion", "bone_motion"]
 Centre = Literal["first_frame", "clip", "frame"]
 Memory = Literal["device", "map"]
+ShortClips = Literal["stretch", "pad"]
 Range = tuple[float, float]
 
 
@@ -106,7 +107,7 @@ class DataConfig(Section):
         description="input streams, fused before the encoder",
     )
     frames: int = Field(default=64, ge=2, description="frames sampled from each clip")
-    short_clips: Literal["stretch", "pad"] = Field(
+    short_clips: ShortClips = Field(
         default="stretch",
         description="spread clips of fewer frames than that over all of them, or keep their pace and leave the rest "
         "empty",

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from pcan_pose.config.data import Stream
+from pcan_pose.config.data import DataConfig, ShortClips, Stream
 from pcan_pose.config.section import Section
 
 _DEPTHS = Field(default=(3, 2, 2), min_length=1, description="blocks of each stage; time is halved between stages")
@@ -96,16 +96,33 @@ def pose_by_default(values: Any, key: str = "encoder") -> Any:
     return values
 
 
+Vote = Literal["probabilities", "logits"]
+
+
 class MemberConfig(Section):
     """One member of a committee."""
 
     streams: tuple[Stream, ...] = Field(min_length=1, description="streams that the member sees, of data.streams")
     encoder: SingleEncoderConfig = Field(default=PoseEncoderConfig(), discriminator="type")
+    frames: int | None = Field(default=None, ge=2, description="frames sampled for this member; none is data.frames")
+    short_clips: ShortClips | None = Field(
+        default=None, description="what becomes of short clips for this member; none is data.short_clips"
+    )
+    tempo: float | None = Field(
+        default=None, ge=0, description="change of pace for this member; none is data.augment.tempo"
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _encoder_type(cls, values: Any) -> Any:
         return pose_by_default(values)
+
+    def view(self, data: DataConfig) -> DataConfig:
+        """Return how this member sees clips: what it says of time is its own, all else is the run's."""
+        changes: dict[str, Any] = {"frames": self.frames, "short_clips": self.short_clips}
+        if self.tempo is not None:
+            changes["augment"] = data.augment.model_copy(update={"tempo": self.tempo})
+        return data.model_copy(update={key: value for key, value in changes.items() if value is not None})
 
 
 class CommitteeConfig(Section):
@@ -113,6 +130,10 @@ class CommitteeConfig(Section):
 
     type: Literal["committee"] = Field(description="small encoders side by side that vote")
     members: tuple[MemberConfig, ...] = Field(description="the members, at least two")
+    vote: Vote = Field(
+        default="probabilities",
+        description="what the prediction is the mean of: the members' probabilities or logits",
+    )
 
     @model_validator(mode="after")
     def _enough(self) -> "CommitteeConfig":

@@ -102,7 +102,29 @@ class RunConfig(Section):
             seen = [stream for member in self.encoder.members for stream in member.streams]
             if absent := sorted(set(seen) - set(self.data.streams)):
                 raise ValueError(f"members of the encoder see {', '.join(absent)}, which data.streams does not have")
+            for k, view in enumerate(self.member_views):
+                if view.augment.tempo and view.short_clips != "pad":
+                    raise ValueError(
+                        f"encoder.members.{k} stretches short clips, where tempo changes nothing; set its short_clips "
+                        "to pad or its tempo to 0"
+                    )
         return self
+
+    @property
+    def member_views(self) -> tuple[DataConfig, ...]:
+        """How each member of a committee sees clips, or the encoder where there is no committee."""
+        if isinstance(self.encoder, CommitteeConfig):
+            return tuple(member.view(self.data) for member in self.encoder.members)
+        return (self.data,)
+
+    @property
+    def views(self) -> tuple[DataConfig, ...]:
+        """The ways in which clips are seen, each once, in the order of `member_views`."""
+        views: list[DataConfig] = []
+        for view in self.member_views:
+            if view not in views:
+                views.append(view)
+        return tuple(views)
 
     @property
     def sees_pictures(self) -> bool:

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +81,7 @@ def export_run(
         raise DataError(f"{file}: already exists; name another file, or allow it to be replaced with --overwrite.")
     config, recognizer, taxonomy, state = load_run(run, "cpu", checkpoint)
     _refuse_others(config)
-    data = config.data if frames is None else config.data.model_copy(update={"frames": frames})
+    views = [view if frames is None else view.model_copy(update={"frames": frames}) for view in config.views]
     layout, dims = skeleton(str(state["layout"])), int(str(state["dims"]))
     recognizer = recognizer.eval()
     # Autocast is the trainer's; the file computes in float32, and what it is compared with too.
@@ -88,43 +89,55 @@ def export_run(
     content = to_onnx(
         recognizer,
         layout,
-        data,
+        views,
         dims,
         {
             "taxonomy": taxonomy.to_json(),
             "layout": layout.name,
             "joints": json.dumps(layout.joints),
             "dims": str(dims),
-            "persons": str(data.persons),
-            "frames": str(data.frames),
-            "streams": "+".join(data.streams),
-            "sampling": _SAMPLING + (_PADDING if data.short_clips == "pad" else ""),
+            "persons": str(config.data.persons),
+            "frames": "+".join(str(view.frames) for view in views),
+            "streams": "+".join(config.data.streams),
+            "sampling": _sampling(views),
             "model": config.name,
             "version": pcan_pose.__version__,
         },
     )
     difference = None
     if importlib.util.find_spec("onnxruntime") is not None:
-        difference = _compare(content, recognizer, layout, data, dims, file)
+        difference = _compare(content, recognizer, layout, views, dims, file)
     with atomic_write(file) as temporary:
         temporary.write_bytes(content)
     return difference
 
 
-def to_onnx(recognizer: Recognizer, layout: Skeleton, data: DataConfig, dims: int, metadata: dict[str, str]) -> bytes:
+def _sampling(views: Sequence[DataConfig]) -> str:
+    """Return in words how a file samples clips."""
+    text = _SAMPLING
+    if len(views) > 1:
+        text += " T and positions stand once for each view of a clip that the network takes."
+    if padded := [str(view.frames) for view in views if view.short_clips == "pad"]:
+        text += _PADDING if len(padded) == len(views) else f" Of T = {', '.join(padded)}:{_PADDING}"
+    return text
+
+
+def to_onnx(
+    recognizer: Recognizer, layout: Skeleton, views: Sequence[DataConfig], dims: int, metadata: dict[str, str]
+) -> bytes:
     """Return a network over skeletons, and all that comes before it, as an ONNX file's content.
 
     Args:
         recognizer: The network, in evaluation mode.
         layout: The joints.
-        data: What is done to clips before the network.
+        views: What is done to clips before the network, for each view of them that it takes.
         dims: Coordinates of a keypoint, C.
         metadata: What the file says of itself; the positions of the sampled frames are added.
     """
     import onnx
 
-    graph = PoseGraph(recognizer, layout, data).eval()
-    shape = (2, data.persons, data.frames + 1, layout.num_joints)
+    graph = PoseGraph(recognizer, layout, views).eval()
+    shape = (2, views[0].persons, max(view.frames for view in views) + 1, layout.num_joints)
     example = torch.rand(*shape, dims), torch.rand(*shape)
     clips, frames = {0: "clips"}, {0: "clips", 2: "frames"}
     with warnings.catch_warnings(), torch.no_grad(), tempfile.TemporaryDirectory() as folder:
@@ -144,8 +157,9 @@ def to_onnx(recognizer: Recognizer, layout: Skeleton, data: DataConfig, dims: in
             dynamic_axes={**dict.fromkeys(_INPUTS, frames), **dict.fromkeys(_OUTPUTS, clips)},
         )
         model = onnx.load(temporary)
-    positions = json.dumps(graph.positions.tolist())
-    onnx.helper.set_model_props(model, {**metadata, "positions": positions})
+    positions = [positions.tolist() for positions in graph.positions]
+    said = json.dumps(positions if len(views) > 1 else positions[0])
+    onnx.helper.set_model_props(model, {**metadata, "positions": said})
     onnx.checker.check_model(model)
     content: bytes = model.SerializeToString()
     return content
@@ -173,7 +187,7 @@ def _refuse_others(config: RunConfig) -> None:
 
 
 def _compare(
-    content: bytes, recognizer: Recognizer, layout: Skeleton, data: DataConfig, dims: int, file: Path
+    content: bytes, recognizer: Recognizer, layout: Skeleton, views: Sequence[DataConfig], dims: int, file: Path
 ) -> float:
     """Return the largest difference between the logits of ONNX Runtime and of the run, on one and on three clips.
 
@@ -186,9 +200,10 @@ def _compare(
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     largest = 0.0
-    for clips, frames in ((1, data.frames), (3, data.frames + 7)):
-        keypoints, scores = _random_clips(clips, data.persons, frames, layout, dims)
-        expected = _run_logits(recognizer, keypoints, scores, layout, data)
+    longest = max(view.frames for view in views)
+    for clips, frames in ((1, longest), (3, longest + 7)):
+        keypoints, scores = _random_clips(clips, views[0].persons, frames, layout, dims)
+        expected = _run_logits(recognizer, keypoints, scores, layout, views)
         got = session.run(list(_OUTPUTS), {"keypoints": keypoints, "scores": scores})
         for name, mine, theirs in zip(_OUTPUTS, expected, got, strict=True):
             difference = float(np.abs(mine - theirs).max())
@@ -217,14 +232,14 @@ def _random_clips(clips: int, persons: int, frames: int, layout: Skeleton, dims:
 
 @torch.inference_mode()
 def _run_logits(
-    recognizer: Recognizer, keypoints: Floats, scores: Floats, layout: Skeleton, data: DataConfig
+    recognizer: Recognizer, keypoints: Floats, scores: Floats, layout: Skeleton, views: Sequence[DataConfig]
 ) -> tuple[Floats, Floats]:
     """Return the logits of the network as it was trained, of clips that come from a set, (N, K_a) and (N, K_b)."""
     made = [Clip(str(i), one, found) for i, (one, found) in enumerate(zip(keypoints, scores, strict=True))]
     header = Header(layout=layout.name, dims=keypoints.shape[-1], estimator="random")
     # In memory, wherever the run keeps its own clips.
-    in_memory = data.model_copy(update={"memory": "device"})
-    source = PoseSource.from_set(KeypointSet.from_clips(header, made), in_memory, "cpu")
+    in_memory = views[0].model_copy(update={"memory": "device"})
+    source = PoseSource.from_set(KeypointSet.from_clips(header, made), in_memory, "cpu", views)
     assert isinstance(source.dataset, PoseDataset)
     (inputs,) = source.scoring_batch(torch.arange(len(made)), 0)
     prediction = recognizer(*inputs)

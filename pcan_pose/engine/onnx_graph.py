@@ -4,6 +4,7 @@ Shapes: N clips, M persons, F frames of a clip, T sampled frames, V joints, C co
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -23,35 +24,45 @@ class PoseGraph(nn.Module):
     Args:
         recognizer: The network; its norms are folded.
         skeleton: The joints.
-        data: Says how clips are normalised, how many frames are sampled, and the streams.
+        views: How many frames are sampled, whether short clips are padded, and the streams, for each view of a clip
+            that the network takes; all are normalised alike.
 
     Shapes:
         keypoints (N, M, F, V, C) in the set's units, scores (N, M, F, V) -> (N, K_a), (N, K_b).
     """
 
-    positions: Tensor
-
-    def __init__(self, recognizer: Recognizer, skeleton: Skeleton, data: DataConfig) -> None:
+    def __init__(self, recognizer: Recognizer, skeleton: Skeleton, views: Sequence[DataConfig]) -> None:
         super().__init__()
         self.recognizer = fold(recognizer)
         self.recognizer.precision = torch.float32
         self.skeleton = skeleton
-        self.data = data
-        self.register_buffer("positions", even_positions(1, data.frames)[0].clone())  # (T,)
+        self.views = tuple(views)
+        for k, view in enumerate(views):
+            self.register_buffer(f"positions_{k}", even_positions(1, view.frames)[0].clone())  # (T,)
+
+    @property
+    def positions(self) -> list[Tensor]:
+        """Where the sampled frames of each view lie, (T,) each in [0, 1]."""
+        return [self.get_buffer(f"positions_{k}") for k in range(len(self.views))]
 
     def forward(self, keypoints: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Return the rectified logits of actions and body parts."""
-        keypoints = normalise_batch(keypoints, scores, self.skeleton, self.data)
-        if self.data.short_clips == "stretch":
-            keypoints, scores = sample_evenly(keypoints, scores, self.positions)  # (N, M, T, V, C), (N, M, T, V)
-        else:
-            length = torch.ones_like(scores[:1, 0, :, 0], dtype=torch.int64).sum(1)  # (1,), F
-            positions = even_positions(1, self.data.frames, taken=frames_taken(length, self.data.frames))  # (1, T)
-            sample = sample_evenly(keypoints, scores, positions[0].clamp(max=1))
-            keypoints, scores = blank(*sample, padding=positions > 1)
-        x = network_input(keypoints, scores, self.skeleton, self.data)
-        prediction = self.recognizer.head(self.recognizer.encode(x, scores > 0, pool=mean_by_product))
+        keypoints = normalise_batch(keypoints, scores, self.skeleton, self.views[0])
+        inputs: list[Tensor] = []
+        for view, positions in zip(self.views, self.positions, strict=True):
+            sampled, found = _sample(keypoints, scores, positions, view)
+            inputs += network_input(sampled, found, self.skeleton, view), found > 0
+        prediction = self.recognizer.head(self.recognizer.encode(*inputs, pool=mean_by_product))
         return prediction.action_logits, prediction.body_logits
+
+
+def _sample(keypoints: Tensor, scores: Tensor, positions: Tensor, view: DataConfig) -> tuple[Tensor, Tensor]:
+    """Return the frames that a view takes of each clip, (N, M, T, V, C) and (N, M, T, V)."""
+    if view.short_clips == "stretch":
+        return sample_evenly(keypoints, scores, positions)
+    length = torch.ones_like(scores[:1, 0, :, 0], dtype=torch.int64).sum(1)  # (1,), F
+    positions = even_positions(1, view.frames, taken=frames_taken(length, view.frames))  # (1, T)
+    return blank(*sample_evenly(keypoints, scores, positions[0].clamp(max=1)), padding=positions > 1)
 
 
 def mean_by_product(features: Tensor, found: Tensor) -> Tensor:

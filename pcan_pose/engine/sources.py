@@ -141,7 +141,7 @@ def make_source(
 
 def _skeletons(keypoint_set: ClipIndex, config: RunConfig, device: torch.device | str) -> PoseSource:
     with explained(keypoint_set.path):
-        return PoseSource.from_set(keypoint_set, config.data, device)
+        return PoseSource.from_set(keypoint_set, config.data, device, config.views)
 
 
 def _pictures(keypoint_set: ClipIndex, config: RunConfig, device: torch.device | str) -> RGBSource:

@@ -48,6 +48,7 @@ def build_recognizer(
     precision: torch.dtype = torch.float32,
     action_counts: Tensor | None = None,
     member_channels: Sequence[Sequence[int]] = (),
+    member_views: Sequence[int] = (),
     trained: Mapping[str, Any] | None = None,
 ) -> Recognizer:
     """Return the network of a configuration.
@@ -62,6 +63,7 @@ def build_recognizer(
         action_counts: int64 (K_a,), the training split's clips of each action; `HeadConfig.logit_adjustment` needs them
             to train.
         member_channels: For each member of a committee the channels of the fused streams that it sees.
+        member_views: For each member of a committee which of the views of a clip it sees; none if there is one view.
         trained: What `describe_rgb` said of the network whose weights will be loaded into this one; nothing else is
             then loaded. None for a new network.
 
@@ -79,9 +81,9 @@ def build_recognizer(
                 build_encoder(member.encoder, skeleton, len(channels))
                 for member, channels in zip(encoder.members, member_channels, strict=True)
             ]
-            committee = Committee(members, member_channels)
+            committee = Committee(members, member_channels, member_views)
             heads = [make_head(features) for features in committee.member_features]
-            return Recognizer(committee, MemberHeads(heads, committee.member_features), precision)
+            return Recognizer(committee, MemberHeads(heads, committee.member_features, encoder.vote), precision)
         case TwoBranchConfig():
             pose, rgb = build_encoder(encoder.pose, skeleton, in_channels), build_rgb(encoder.rgb, trained)
             exchange = None

@@ -21,33 +21,45 @@ class Committee(Encoder):
     Args:
         members: K encoders.
         channels: For each member the channels of the input that it sees.
+        views: For each member which of the views of a clip it sees, counted from 0; none if there is one view.
 
     Shapes:
-        input (N, M, T, V, C), found (N, M, T, V) -> output (N, F).
+        of each view input (N, M, T, V, C), found (N, M, T, V) -> output (N, F).
     """
 
-    def __init__(self, members: Sequence[Encoder], channels: Sequence[Sequence[int]]) -> None:
+    def __init__(
+        self, members: Sequence[Encoder], channels: Sequence[Sequence[int]], views: Sequence[int] = ()
+    ) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
         self.member_features = tuple(member.out_features for member in members)
         self.out_features = sum(self.member_features)
+        self.views = tuple(views) or (0,) * len(members)
         for k, chosen in enumerate(channels):
             self.register_buffer(f"channels_{k}", torch.tensor(chosen), persistent=False)
 
     def alone(self, member: int) -> "Committee":
-        """Return a committee of one of the members, with its weights and not a copy of them."""
+        """Return a committee of one of the members, with its weights and not a copy of them, that takes all views."""
         encoder = self.members[member]
         assert isinstance(encoder, Encoder)
-        return Committee([encoder], [self.get_buffer(f"channels_{member}").tolist()])
+        return Committee([encoder], [self.get_buffer(f"channels_{member}").tolist()], [self.views[member]])
 
     def features(self, x: Tensor, found: Tensor) -> Tensor:
         """Raise; the members' features before pooling differ in time."""
         raise NotImplementedError("a committee's members pool apart")
 
-    def forward(self, x: Tensor, found: Tensor, pool: Pool = masked_mean) -> Tensor:
-        """Return the members' pooled features side by side, (N, F) of the mean; see `Encoder.forward`."""
+    def forward(self, x: Tensor, found: Tensor, *others: Tensor, pool: Pool = masked_mean) -> Tensor:
+        """Return the members' pooled features side by side, (N, F) of the mean.
+
+        Args:
+            x: (N, M, T, V, C), the fused streams of the first view.
+            found: bool (N, M, T, V), where a joint is there.
+            others: The same two of each further view, whose frames may be another number.
+            pool: As in `Encoder.forward`.
+        """
+        streams, masks = (x, *others[::2]), (found, *others[1::2])
         pooled = [
-            member(x.index_select(-1, self.get_buffer(f"channels_{k}")), found, pool)
-            for k, member in enumerate(self.members)
+            member(streams[view].index_select(-1, self.get_buffer(f"channels_{k}")), masks[view], pool=pool)
+            for k, (member, view) in enumerate(zip(self.members, self.views, strict=True))
         ]
         return torch.cat(pooled, dim=-1)

@@ -28,7 +28,7 @@ class Encoder(nn.Module, ABC):
             found: bool (N, M, T, V), where a joint is there.
         """
 
-    def forward(self, x: Tensor, found: Tensor, pool: Pool = masked_mean) -> Tensor:
+    def forward(self, x: Tensor, found: Tensor, *, pool: Pool = masked_mean) -> Tensor:
         """Return the pooled features, (N, out_features) of the mean.
 
         The pooling is an argument, and not the caller's next step, so that a compiled encoder pools too.

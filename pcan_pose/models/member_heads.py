@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from pcan_pose.config import Vote
 from pcan_pose.models.tree_head import Prediction, TreeHead
 
 
@@ -17,18 +18,21 @@ class MemberHeads(nn.Module):
 
     The loss is the sum of the members' losses, so each member learns as if it were alone, but for `optim.clip_norm`,
     which limits the gradient of all members together; the other terms are the members' means. The prediction is the
-    mean of the members' probabilities, as logarithms.
+    logarithm of the probabilities that the members vote for.
 
     Args:
         heads: One for each member.
         features: How many features each member has, in order; together F.
+        vote: Whether the members' `probabilities` are averaged, or their `logits`: then what one member thinks
+            impossible, none can have.
     """
 
-    def __init__(self, heads: Sequence[TreeHead], features: Sequence[int]) -> None:
+    def __init__(self, heads: Sequence[TreeHead], features: Sequence[int], vote: Vote = "probabilities") -> None:
         super().__init__()
         self.heads = nn.ModuleList(heads)
         self.config = heads[0].config
         self._features = list(features)
+        self._vote = _VOTES[vote]
 
     @property
     def prototypes(self) -> Tensor:
@@ -48,8 +52,8 @@ class MemberHeads(nn.Module):
         """
         parts: list[Prediction] = [head(part) for head, part in self._shares(features)]
         return Prediction(
-            _vote([part.action_logits for part in parts]),
-            _vote([part.body_logits for part in parts]),
+            self._vote([part.action_logits for part in parts]),
+            self._vote([part.body_logits for part in parts]),
             torch.cat([part.embeddings for part in parts], dim=1),
         )
 
@@ -85,6 +89,14 @@ class MemberHeads(nn.Module):
         return list(zip(self.members, torch.split(features, self._features, dim=1), strict=True))
 
 
-def _vote(logits: list[Tensor]) -> Tensor:
+def _mean_probability(logits: list[Tensor]) -> Tensor:
     """Return the logarithm of the mean probability, (N, K)."""
     return torch.stack([part.log_softmax(1) for part in logits]).logsumexp(0) - math.log(len(logits))
+
+
+def _mean_logit(logits: list[Tensor]) -> Tensor:
+    """Return the logarithm of the probabilities of the mean logits, (N, K)."""
+    return torch.stack(logits).mean(0).log_softmax(1)
+
+
+_VOTES = {"probabilities": _mean_probability, "logits": _mean_logit}

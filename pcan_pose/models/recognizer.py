@@ -46,7 +46,7 @@ class Recognizer(nn.Module):
         device = inputs[0].device.type
         with torch.autocast(device, self.precision, enabled=self.precision != torch.float32):
             # Only encoders over skeletons know another pooling than their own.
-            features: Tensor = self.encoder(*inputs) if pool is masked_mean else self.encoder(*inputs, pool)
+            features: Tensor = self.encoder(*inputs) if pool is masked_mean else self.encoder(*inputs, pool=pool)
         return features.float()
 
     def forward(self, *inputs: Tensor) -> Prediction:

@@ -35,7 +35,7 @@ class TwoBranch(nn.Module):
         self.member_features = (pose.out_features, rgb.out_features)
         self.out_features = sum(self.member_features)
 
-    def forward(self, x: Tensor, found: Tensor, clips: Tensor, pool: Pool = masked_mean) -> Tensor:
+    def forward(self, x: Tensor, found: Tensor, clips: Tensor, *, pool: Pool = masked_mean) -> Tensor:
         """Return the features of both branches, (N, F_pose + F_rgb).
 
         Args:

@@ -49,8 +49,8 @@ RUNS: dict[str, dict[str, Any]] = {
         "encoder": {
             "type": "committee",
             "members": [
-                {"streams": [stream], "encoder": {"widths": [8], "depths": [1], "reduction": 2}}
-                for stream in ("joint", "bone")
+                {"streams": [stream], "frames": frames, "encoder": {"widths": [8], "depths": [1], "reduction": 2}}
+                for stream, frames in (("joint", None), ("bone", 5))
             ],
         },
     },

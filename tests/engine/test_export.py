@@ -30,10 +30,14 @@ COMMITTEE = {
         {"streams": ["bone", "joint_motion"], "encoder": MEMBER},
     ],
 }
+VIEWS = COMMITTEE | {
+    "members": [COMMITTEE["members"][0], COMMITTEE["members"][1] | {"frames": 13, "short_clips": "pad"}]
+}
 ENCODERS: dict[str, dict[str, Any]] = {
     # Nine frames become 5 and 3, which do not divide them.
     "pose": {"encoder": MEMBER, "data__frames": 9},
     "padded": {"encoder": MEMBER, "data__frames": 9, "data__short_clips": "pad", "data__scale": "axes"},
+    "views": {"encoder": VIEWS, "data__frames": 7},
     "committee": {"encoder": COMMITTEE, "data__scale": "axes", "data__persons": 2},
     "stgcn++": {"encoder": {"type": "stgcn++", "base_channels": 12}, "data__centre": "frame"},
     "refined": {"encoder": {"type": "refined", "widths": [8, 16], "depths": [2, 1]}, "data__frames": 9},
@@ -144,6 +148,16 @@ def test_one_file_says_all_about_itself(run: Path, tmp_path: Path) -> None:
     assert said["version"]
     assert len(json.loads(said["positions"])) == 12
     assert "positions[t] * (F - 1)" in said["sampling"]
+
+
+def test_a_file_says_how_each_view_is_sampled(configure: Configure, tmp_path: Path) -> None:
+    run = train(configure(encoder=VIEWS, train__epochs=1, data__frames=7))
+    export_run(run, tmp_path / "model.onnx")
+    said = session(tmp_path / "model.onnx").get_modelmeta().custom_metadata_map
+    assert said["frames"] == "7+13"
+    assert [len(positions) for positions in json.loads(said["positions"])] == [7, 13]
+    assert "stand once for each view" in said["sampling"]
+    assert "Of T = 13: A clip of fewer than T frames keeps its own" in said["sampling"]
 
 
 def test_a_file_that_disagrees_is_not_written(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

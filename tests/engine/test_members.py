@@ -1,9 +1,12 @@
 """The members of a committee, each alone."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from tiny_runs import Configure
 
+from pcan_pose.config import load_config
 from pcan_pose.engine import test as engine_test
 from pcan_pose.engine.train import train
 from pcan_pose.errors import ConfigError
@@ -19,8 +22,17 @@ COMMITTEE = {
 }
 
 
-def test_the_members_alone_are_what_votes(configure: Configure) -> None:
-    run = train(configure(encoder=COMMITTEE, head={"rectification": 0.5, "action_embedding": 8, "body_embedding": 6}))
+VIEWS = COMMITTEE | {
+    "members": [
+        COMMITTEE["members"][0],
+        COMMITTEE["members"][1] | {"frames": 13, "short_clips": "pad", "tempo": 0.2},
+    ]
+}
+
+
+@pytest.mark.parametrize("encoder", [COMMITTEE, VIEWS], ids=["one view", "two views"])
+def test_the_members_alone_are_what_votes(configure: Configure, encoder: dict[str, Any]) -> None:
+    run = train(configure(encoder=encoder, head={"rectification": 0.5, "action_embedding": 8, "body_embedding": 6}))
     every = engine_test.test_run(run, "val", device="cpu")
     alone = [engine_test.test_run(run, "val", device="cpu", member=k) for k in (1, 2)]
     assert [scores.stream for scores in alone] == ["joint", "bone+bone_motion"]
@@ -29,6 +41,15 @@ def test_the_members_alone_are_what_votes(configure: Configure) -> None:
     fused = fuse(alone)
     np.testing.assert_allclose(every.action_logits, fused.action_logits, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(every.body_logits, fused.body_logits, rtol=1e-4, atol=1e-5)
+
+
+def test_a_run_keeps_its_members_views(configure: Configure) -> None:
+    run = train(configure(encoder=VIEWS, train__epochs=1))
+    views = load_config(run / "config.yaml").member_views
+    assert [(view.frames, view.short_clips, view.augment.tempo) for view in views] == [
+        (8, "stretch", 0.0),
+        (13, "pad", 0.2),
+    ]
 
 
 def test_a_member_that_is_not_there(configure: Configure) -> None:

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from pcan_pose.config import CommitteeConfig, HeadConfig, MemberConfig, PoseEncoderConfig
+from pcan_pose.config import CommitteeConfig, HeadConfig, MemberConfig, PoseEncoderConfig, Vote
 from pcan_pose.data.streams import input_channels, stream_channels
 from pcan_pose.models.build import build_recognizer
 from pcan_pose.models.committee import Committee
@@ -23,10 +23,10 @@ ENCODER = CommitteeConfig(
 CHANNELS = [stream_channels(2, STREAMS, member.streams) for member in ENCODER.members]
 
 
-def make(head: HeadConfig | None = None) -> Recognizer:
+def make(head: HeadConfig | None = None, vote: Vote = "probabilities") -> Recognizer:
     torch.manual_seed(0)
     return build_recognizer(
-        ENCODER,
+        ENCODER.model_copy(update={"vote": vote}),
         head or HeadConfig(action_embedding=12, body_embedding=6),
         skeleton=skeleton("openpose28"),
         in_channels=input_channels(2, STREAMS),
@@ -97,12 +97,32 @@ def test_members_learn_as_if_alone(pooling: str) -> None:
             torch.testing.assert_close(weight.grad, expected.grad, msg=lambda text, name=name: f"{name}: {text}")
 
 
+def test_members_vote_with_their_logits_if_told() -> None:
+    recognizer = make(vote="logits").eval()
+    x, found = batch()
+    parts = [alone(recognizer, k)(x[..., channels], found) for k, channels in enumerate(CHANNELS)]
+    for level in ("action_logits", "body_logits"):
+        mean = sum(getattr(part, level) for part in parts) / 2
+        torch.testing.assert_close(getattr(recognizer(x, found), level), mean.log_softmax(1))
+
+
 def test_a_tie_is_shared() -> None:
     recognizer = make().eval()
     for head in recognizer.head.heads:
         torch.nn.init.zeros_(head.action_classifier.weight), torch.nn.init.zeros_(head.action_classifier.bias)
     prediction = recognizer(*batch())
     torch.testing.assert_close(prediction.action_logits, torch.full((4, 52), -math.log(52)))
+
+
+def test_a_member_sees_its_own_view_of_the_clips() -> None:
+    recognizer = make().eval()
+    members, (x, found) = recognizer.encoder, batch()
+    other = torch.randn(4, 1, 5, 28, 7), torch.rand(4, 1, 5, 28) < 0.8
+    committee = Committee(list(members.members), CHANNELS, [1, 0])
+    expected = members(*other)[:, :16], members(x, found)[:, 16:]
+    torch.testing.assert_close(committee(x, found, *other), torch.cat(expected, 1))
+    torch.testing.assert_close(committee.alone(0)(x, found, *other), expected[0])
+    torch.testing.assert_close(committee.alone(1)(x, found, *other), expected[1])
 
 
 def test_features_before_pooling_are_refused() -> None:

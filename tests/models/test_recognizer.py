@@ -124,7 +124,7 @@ def test_every_encoder_pools_the_same_features_as_it_is_told(encoder: Any) -> No
     features = network.features(x, found)
     assert features.shape[:2] == (3, network.out_features) and features.shape[3] == 28
     assert torch.equal(network(x, found), masked_mean(features, found))
-    assert torch.equal(network(x, found, masked_peak), masked_peak(features, found))
+    assert torch.equal(network(x, found, pool=masked_peak), masked_peak(features, found))
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
