@@ -1,32 +1,33 @@
 """What a trained run costs, and what machine it is measured on."""
 
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from pcan_pose.data.streams import input_channels
-from pcan_pose.engine.branches import one_member
+from pcan_pose.engine.branches import some_members
 from pcan_pose.engine.run_folder import METRICS, read_metrics
 from pcan_pose.engine.test import load_run
 from pcan_pose.skeleton import skeleton
 
 
-def cost(run: Path, member: int | None = None) -> dict[str, float]:
+def cost(run: Path, members: Sequence[int] = ()) -> dict[str, float]:
     """Return the parameters of a run's network, the GFLOPs of one clip and the seconds of its training.
 
     The parameters are those of encoder and head. A multiply-add is two operations; the counter sees convolutions and
     matrix products, and not norms, activations and pooling. The seconds are those of the epochs, summed over a run that
-    was stopped and resumed; loading, measuring and writing are not in them. Of one member the seconds are not known.
+    was stopped and resumed; loading, measuring and writing are not in them. Of some members the seconds are not known.
 
     Args:
         run: The run folder.
-        member: A member of a committee, counted from 1; None for the whole network.
+        members: Members of a committee, counted from 1; none for the whole network.
     """
     config, recognizer, _, state = load_run(run, "cpu")
-    if member is not None:
-        recognizer = one_member(recognizer, member)
+    if members:
+        recognizer = some_members(recognizer, members)
     joints = skeleton(str(state["layout"])).num_joints
     channels = input_channels(int(str(state["dims"])), config.data.streams)
     inputs: list[torch.Tensor] = []
@@ -40,7 +41,7 @@ def cost(run: Path, member: int | None = None) -> dict[str, float]:
         "parameters": sum(parameter.numel() for parameter in recognizer.parameters()),
         "gflops": counter.get_total_flops() / 1e9,
     }
-    if member is None:
+    if not members:
         found["seconds"] = sum(row["seconds"] for row in read_metrics(run / METRICS) if "seconds" in row)
     return found
 

@@ -19,7 +19,7 @@ class Row:
         overrides: its settings, such as ``head.tree_weight=0``.
         seeds: how many seeds it is trained with, unless the command says another number.
         trained_as: the row whose runs it measures, with no training of its own; None trains.
-        member: member of its committee that is measured alone, counted from 1; None measures the vote.
+        members: members of its committee that are measured without the others, counted from 1; none measures all.
         body_weight: weight of the body parts when the two levels are fused at inference; 0 is off.
         neighbours: nearest training clips that are asked too at inference; 0 is off.
         config: name of the configuration that it changes; None takes the benchmark's.
@@ -29,7 +29,7 @@ class Row:
     overrides: tuple[str, ...] = ()
     seeds: int = 3
     trained_as: str | None = None
-    member: int | None = None
+    members: tuple[int, ...] = ()
     body_weight: float = 0.0
     neighbours: int = 0
     config: str | None = None
@@ -122,12 +122,12 @@ def commands(
     changes = [*settings, *benchmark.common, *protocol.overrides, *trained.overrides, *overrides]
     train = ["pcan-pose", "train", f"configs/{benchmark.config_of(row)}.yaml"]
     lines = [] if row.trained_as else [train + [word for change in changes for word in ("--set", change)]]
-    part = f"member{row.member}_" if row.member else ""
+    part = "".join(f"member{member}_" for member in row.members)
     part += f"neighbours{row.neighbours}_" if row.neighbours else ""
     for prefix, split in protocol.splits.items():
         scores = str(work / f"{name}_{part}{prefix}scores.parquet")
         if not row.trained_as or part:
-            chosen = ["--member", str(row.member)] if row.member else []
+            chosen = [word for member in row.members for word in ("--member", str(member))]
             chosen += ["--neighbours", str(row.neighbours)] if row.neighbours else []
             lines.append(["pcan-pose", "test", str(work / name), "--split", split, *chosen, "--out", scores])
         fusion = ["--body-weight", f"{row.body_weight:g}"] if row.body_weight else []

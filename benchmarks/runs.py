@@ -68,11 +68,11 @@ def overrides_of(benchmark: Benchmark, job: Job, options: Options) -> list[str]:
     trained = benchmark.trained(job.row).overrides
     config = benchmark.config_of(job.row)
     other = [] if config == benchmark.config else [f"configs/{config}.yaml"]
-    member = [f"--member {job.row.member}"] if job.row.member else []
+    members = [f"--member {member}" for member in job.row.members]
     asked = [f"--neighbours {job.row.neighbours}"] if job.row.neighbours else []
     fused = [f"--body-weight {job.row.body_weight:g}"] if job.row.body_weight else []
     changes = [*benchmark.common, *job.protocol.overrides, *trained, *options.overrides]
-    return [*other, *changes, *member, *asked, *fused, *benchmark.described]
+    return [*other, *changes, *members, *asked, *fused, *benchmark.described]
 
 
 def config_digest(name: str) -> str:
@@ -143,7 +143,7 @@ def measure(benchmark: Benchmark, job: Job, options: Options) -> Entry:
     folder = train(config, resume=True)
     numbers: dict[str, Any] = {}
     for prefix, split in job.protocol.splits.items():
-        scores = test_run(folder, split, device=options.device, member=job.row.member, neighbours=job.row.neighbours)
+        scores = test_run(folder, split, device=options.device, members=job.row.members, neighbours=job.row.neighbours)
         if job.row.body_weight:
             scores = joint_probability(scores, job.row.body_weight)
         metrics = evaluate(scores.action_logits, scores.body_logits, scores.labels, scores.taxonomy)
@@ -159,7 +159,7 @@ def measure(benchmark: Benchmark, job: Job, options: Options) -> Entry:
         "device": device_name(pick_device(options.device)),
         "threads": config.train.threads,
         "commit": environment["commit"],
-        **cost(folder, job.row.member),
+        **cost(folder, job.row.members),
         **numbers,
     }
 

@@ -16,9 +16,11 @@ import click
 )
 @click.option(
     "--member",
+    "members",
     metavar="K",
+    multiple=True,
     type=click.IntRange(min=1),
-    help="Score with one member of a committee, without the others; 1 is the first.",
+    help="Score with this member of a committee, without those not named; 1 is the first. May be repeated.",
 )
 @click.option(
     "--copies",
@@ -50,7 +52,7 @@ def test(
     out: Path,
     data: Path | None,
     branch: Any,
-    member: int | None,
+    members: tuple[int, ...],
     copies: int,
     neighbours: int,
     neighbour_weight: float,
@@ -70,7 +72,7 @@ def test(
         split,
         data=data,
         branch=branch,
-        member=member,
+        members=members,
         copies=copies,
         neighbours=neighbours,
         neighbour_weight=neighbour_weight,

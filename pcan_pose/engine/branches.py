@@ -1,5 +1,6 @@
 """Networks of several parts: one branch or member alone, and the start of two branches from two runs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -32,25 +33,28 @@ def one_branch(recognizer: Recognizer, branch: Branch) -> Recognizer:
     return Recognizer(alone, head.members[BRANCHES.index(branch)], recognizer.precision)
 
 
-def one_member(recognizer: Recognizer, member: int) -> Recognizer:
-    """Return a member of a committee as a network of its own, which takes the whole committee's streams.
+def some_members(recognizer: Recognizer, members: Sequence[int]) -> Recognizer:
+    """Return some members of a committee as a network of its own, which takes the whole committee's streams and views.
 
     Args:
         recognizer: The network.
-        member: Which one, counted from 1 in the configuration's order.
+        members: Which ones, counted from 1 in the configuration's order, each once.
 
     Raises:
-        ConfigError: If the network is no committee, or has no such member.
+        ConfigError: If the network is no committee, or has no such member, or one comes twice.
     """
     encoder, head = recognizer.encoder, recognizer.head
     if not isinstance(encoder, Committee) or not isinstance(head, MemberHeads):
-        raise ConfigError(f"member {member}: the run has one network, no committee; leave the member out.")
+        raise ConfigError(f"member {members[0]}: the run has one network, no committee; leave the member out.")
     count = len(encoder.members)
-    if not 1 <= member <= count:
-        raise ConfigError(f"member {member}: the committee has members 1 to {count}.")
-    k = member - 1
-    alone = encoder.alone(k)
-    return Recognizer(alone, MemberHeads([head.members[k]], alone.member_features), recognizer.precision)
+    for member in members:
+        if not 1 <= member <= count:
+            raise ConfigError(f"member {member}: the committee has members 1 to {count}.")
+    if len(set(members)) < len(members):
+        raise ConfigError(f"members {', '.join(map(str, members))}: one comes twice; name each once.")
+    places = [member - 1 for member in members]
+    chosen = encoder.only(places)
+    return Recognizer(chosen, head.only(places), recognizer.precision)
 
 
 def start_from_runs(recognizer: Recognizer, config: EncoderConfig, taxonomy: Taxonomy) -> None:

@@ -4,14 +4,14 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
 
-from pcan_pose.config import CommitteeConfig, RunConfig
+from pcan_pose.config import CommitteeConfig, RunConfig, Stream
 from pcan_pose.data.clip_index import ClipIndex, read_index
-from pcan_pose.engine.branches import Branch, one_branch, one_member
+from pcan_pose.engine.branches import Branch, one_branch, some_members
 from pcan_pose.engine.checkpoint import load_checkpoint
 from pcan_pose.engine.clip_keys import clip_keys
 from pcan_pose.engine.distributed import pick_device
@@ -34,7 +34,7 @@ def test_run(
     *,
     data: str | Path | None = None,
     branch: Branch | None = None,
-    member: int | None = None,
+    members: Sequence[int] = (),
     copies: int = 0,
     neighbours: int = 0,
     neighbour_weight: float = 0.5,
@@ -47,7 +47,7 @@ def test_run(
         split: Name of the split; None takes every clip.
         data: Keypoint set; None takes the run's own.
         branch: Which branch of a run of two to test alone; None for all that the run has.
-        member: Which member of a committee to test alone, counted from 1; None for all that the run has.
+        members: Which members of a committee to test without the others, counted from 1; none for all that it has.
         copies: Changed copies of each clip to average over, see `score_clips`.
         neighbours: Nearest clips of the run's training split that are asked too, see `Neighbours`; 0 asks none.
         neighbour_weight: Their share of the probability, in (0, 1).
@@ -61,8 +61,8 @@ def test_run(
     config, recognizer, taxonomy, state = load_run(run, device)
     if branch is not None:
         recognizer = one_branch(recognizer, branch)
-    if member is not None:
-        recognizer = one_member(recognizer, member)
+    if members:
+        recognizer = some_members(recognizer, members)
     place = pick_device(device)
     keypoint_set = _fitting(config.data.path if data is None else Path(data), state, taxonomy)
     chosen = keypoint_set if split is None else keypoint_set.select(keypoint_set.in_split(split))
@@ -82,8 +82,9 @@ def test_run(
         )
     scores = score_clips(recognizer, clips, taxonomy, model=config.name, copies=copies, nearest=nearest)
     stream = scores.stream
-    if member is not None and isinstance(config.encoder, CommitteeConfig):
-        stream = "+".join(config.encoder.members[member - 1].streams)
+    if members and isinstance(config.encoder, CommitteeConfig):
+        seen = {stream for member in members for stream in config.encoder.members[member - 1].streams}
+        stream = "+".join(each for each in get_args(Stream) if each in seen)
     made = {"split": "all clips" if split is None else split, "copies": copies, "neighbours": neighbours}
     if neighbours:
         made["neighbour_weight"] = neighbour_weight

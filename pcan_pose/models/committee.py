@@ -38,11 +38,11 @@ class Committee(Encoder):
         for k, chosen in enumerate(channels):
             self.register_buffer(f"channels_{k}", torch.tensor(chosen), persistent=False)
 
-    def alone(self, member: int) -> "Committee":
-        """Return a committee of one of the members, with its weights and not a copy of them, that takes all views."""
-        encoder = self.members[member]
-        assert isinstance(encoder, Encoder)
-        return Committee([encoder], [self.get_buffer(f"channels_{member}").tolist()], [self.views[member]])
+    def only(self, members: Sequence[int]) -> "Committee":
+        """Return a committee of some members, with their weights and not a copy of them, that takes all views."""
+        encoders = [encoder for k in members if isinstance(encoder := self.members[k], Encoder)]
+        channels = [self.get_buffer(f"channels_{k}").tolist() for k in members]
+        return Committee(encoders, channels, [self.views[k] for k in members])
 
     def features(self, x: Tensor, found: Tensor) -> Tensor:
         """Raise; the members' features before pooling differ in time."""

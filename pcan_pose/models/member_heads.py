@@ -32,7 +32,7 @@ class MemberHeads(nn.Module):
         self.heads = nn.ModuleList(heads)
         self.config = heads[0].config
         self._features = list(features)
-        self._vote = _VOTES[vote]
+        self.vote: Vote = vote
 
     @property
     def prototypes(self) -> Tensor:
@@ -52,8 +52,8 @@ class MemberHeads(nn.Module):
         """
         parts: list[Prediction] = [head(part) for head, part in self._shares(features)]
         return Prediction(
-            self._vote([part.action_logits for part in parts]),
-            self._vote([part.body_logits for part in parts]),
+            _VOTES[self.vote]([part.action_logits for part in parts]),
+            _VOTES[self.vote]([part.body_logits for part in parts]),
             torch.cat([part.embeddings for part in parts], dim=1),
         )
 
@@ -79,6 +79,10 @@ class MemberHeads(nn.Module):
         ]
         named = {name: torch.stack([term[name] for term in terms]) for name in terms[0]}
         return {name: each.sum() if name == "loss" else each.mean() for name, each in named.items()}
+
+    def only(self, members: Sequence[int]) -> "MemberHeads":
+        """Return the heads of some members, counted from 0, and not copies of them."""
+        return MemberHeads([self.members[k] for k in members], [self._features[k] for k in members], self.vote)
 
     @property
     def members(self) -> list[TreeHead]:

@@ -65,9 +65,12 @@ def test_a_rows_command_trains_what_the_benchmark_trains(benchmark_: Benchmark) 
     for protocol in benchmark_.protocols:
         for row in benchmark_.rows:
             lines = commands(benchmark_, row, protocol, data=Path("set"), work=Path("w"))
-            if row.trained_as is not None and (row.member or row.neighbours):
+            if row.trained_as is not None and (row.members or row.neighbours):
                 tests, evaluations = lines[::2], lines[1::2]
-                assert all((f" --member {row.member} " in line) == bool(row.member) for line in tests)
+                for line in tests:
+                    assert [line.count(f" --member {k} ") for k in range(1, 5)] == [
+                        k in row.members for k in range(1, 5)
+                    ]
                 assert all((f" --neighbours {row.neighbours} " in line) == bool(row.neighbours) for line in tests)
                 assert [line.split()[-1] for line in tests] == [line.split()[-1] for line in evaluations]
                 continue

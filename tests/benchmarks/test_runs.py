@@ -150,7 +150,7 @@ def test_a_member_of_a_committee_has_a_row_of_its_own(data: Path, options: Optio
     committee = Row("committee", (f"encoder={{type: committee, {members}}}",), seeds=1)
     rows = (
         committee,
-        Row("second member", trained_as="committee", member=2, seeds=1),
+        Row("second member", trained_as="committee", members=(2,), seeds=1),
         Row("with neighbours", trained_as="committee", neighbours=5, seeds=1),
     )
     table = Benchmark("demo", rows, COLUMNS, lambda seed: data, (Protocol({"": "test"}),), TINY)
@@ -160,7 +160,7 @@ def test_a_member_of_a_committee_has_a_row_of_its_own(data: Path, options: Optio
     assert part["overrides"] == [*whole["overrides"], "--member 2"] and "seconds" not in part
     for number in ("parameters", "gflops"):
         assert 0 < part[number] < whole[number]
-    scores = testing.test_run(options.work / "committee_0", "test", device="cpu", member=2)
+    scores = testing.test_run(options.work / "committee_0", "test", device="cpu", members=(2,))
     found = evaluate(scores.action_logits, scores.body_logits, scores.labels, scores.taxonomy).summary()
     assert {name: part[name] for name in found} == found
 

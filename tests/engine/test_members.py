@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import log_softmax
 from tiny_runs import Configure
 
 from pcan_pose.config import load_config
@@ -34,13 +35,24 @@ VIEWS = COMMITTEE | {
 def test_the_members_alone_are_what_votes(configure: Configure, encoder: dict[str, Any]) -> None:
     run = train(configure(encoder=encoder, head={"rectification": 0.5, "action_embedding": 8, "body_embedding": 6}))
     every = engine_test.test_run(run, "val", device="cpu")
-    alone = [engine_test.test_run(run, "val", device="cpu", member=k) for k in (1, 2)]
+    alone = [engine_test.test_run(run, "val", device="cpu", members=(k,)) for k in (1, 2)]
     assert [scores.stream for scores in alone] == ["joint", "bone+bone_motion"]
     assert every.stream == "joint+bone+joint_motion+bone_motion"
     assert np.abs(alone[0].action_logits - alone[1].action_logits).max() > 1e-2
     fused = fuse(alone)
     np.testing.assert_allclose(every.action_logits, fused.action_logits, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(every.body_logits, fused.body_logits, rtol=1e-4, atol=1e-5)
+
+
+def test_some_members_vote_without_the_others(configure: Configure) -> None:
+    members = [*VIEWS["members"], {"streams": ["bone"], "encoder": SMALL}]
+    run = train(configure(encoder=VIEWS | {"members": members, "vote": "logits"}, train__epochs=1))
+    two = engine_test.test_run(run, "val", device="cpu", members=(3, 1))
+    assert two.stream == "joint+bone"
+    mean = np.mean([engine_test.test_run(run, "val", device="cpu", members=(k,)).action_logits for k in (1, 3)], 0)
+    np.testing.assert_allclose(two.action_logits, log_softmax(mean, axis=1), rtol=1e-4, atol=1e-5)
+    with pytest.raises(ConfigError, match="members 1, 2, 1: one comes twice; name each once"):
+        engine_test.test_run(run, "val", device="cpu", members=(1, 2, 1))
 
 
 def test_a_run_keeps_its_members_views(configure: Configure) -> None:
@@ -56,7 +68,7 @@ def test_a_member_that_is_not_there(configure: Configure) -> None:
     run = train(configure(encoder=COMMITTEE, train__epochs=1))
     for member in (0, 3):
         with pytest.raises(ConfigError, match=f"member {member}: the committee has members 1 to 2"):
-            engine_test.test_run(run, "val", device="cpu", member=member)
+            engine_test.test_run(run, "val", device="cpu", members=(member,))
     single = train(configure(name="single", train__epochs=1))
     with pytest.raises(ConfigError, match="member 1: the run has one network, no committee; leave the member out"):
-        engine_test.test_run(single, "val", device="cpu", member=1)
+        engine_test.test_run(single, "val", device="cpu", members=(1,))

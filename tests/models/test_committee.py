@@ -121,8 +121,8 @@ def test_a_member_sees_its_own_view_of_the_clips() -> None:
     committee = Committee(list(members.members), CHANNELS, [1, 0])
     expected = members(*other)[:, :16], members(x, found)[:, 16:]
     torch.testing.assert_close(committee(x, found, *other), torch.cat(expected, 1))
-    torch.testing.assert_close(committee.alone(0)(x, found, *other), expected[0])
-    torch.testing.assert_close(committee.alone(1)(x, found, *other), expected[1])
+    torch.testing.assert_close(committee.only([0])(x, found, *other), expected[0])
+    torch.testing.assert_close(committee.only([1])(x, found, *other), expected[1])
 
 
 def test_features_before_pooling_are_refused() -> None:
