@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from pcan_pose.config import (
+    AugmentConfig,
     CommitteeConfig,
     CTRGCNConfig,
     PoseEncoderConfig,
@@ -141,17 +142,19 @@ def test_members_see_clips_in_their_own_time(tmp_path: Path) -> None:
     assert config.views == config.member_views == (config.data,)
     config = load_config(path, [MEMBERS])
     assert config.views == (config.data,) and config.member_views == (config.data,) * 2
-    own = [MEMBERS, "encoder.members.1.frames=36", "encoder.members.1.short_clips=pad", "encoder.members.1.tempo=0.4"]
+    changes = ("frames=36", "short_clips=pad", "augment.tempo=0.4")
+    own = [MEMBERS, "data.augment.flip=0.5", *(f"encoder.members.1.{change}" for change in changes)]
     config = load_config(path, own)
     first, second = config.views
-    assert first == config.data
-    assert (second.frames, second.short_clips, second.augment.tempo) == (36, "pad", 0.4)
-    same_time = {"frames": first.frames, "short_clips": "stretch", "augment": first.augment}
-    assert second.model_copy(update=same_time) == first
-    (fault,) = faults_of(path, own[0], own[3])
+    assert first == config.data and first.augment.flip == 0.5
+    assert (second.frames, second.short_clips) == (36, "pad")
+    assert second.augment == AugmentConfig(tempo=0.4)  # all of its own
+    same = {"frames": first.frames, "short_clips": "stretch", "augment": first.augment}
+    assert second.model_copy(update=same) == first
+    (fault,) = faults_of(path, own[0], own[-1])
     assert fault.endswith(
-        "encoder.members.1 stretches short clips, where tempo changes nothing; set its short_clips to pad or its tempo "
-        "to 0."
+        "encoder.members.1 stretches short clips, where tempo changes nothing; set its short_clips to pad, or give it "
+        "an augment without tempo."
     )
 
 

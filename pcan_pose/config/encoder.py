@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from pcan_pose.config.data import DataConfig, ShortClips, Stream
+from pcan_pose.config.data import AugmentConfig, DataConfig, ShortClips, Stream
 from pcan_pose.config.section import Section
 
 _DEPTHS = Field(default=(3, 2, 2), min_length=1, description="blocks of each stage; time is halved between stages")
@@ -108,8 +108,8 @@ class MemberConfig(Section):
     short_clips: ShortClips | None = Field(
         default=None, description="what becomes of short clips for this member; none is data.short_clips"
     )
-    tempo: float | None = Field(
-        default=None, ge=0, description="change of pace for this member; none is data.augment.tempo"
+    augment: AugmentConfig | None = Field(
+        default=None, description="all augmentations of this member's clips; none takes data.augment"
     )
 
     @model_validator(mode="before")
@@ -118,11 +118,9 @@ class MemberConfig(Section):
         return pose_by_default(values)
 
     def view(self, data: DataConfig) -> DataConfig:
-        """Return how this member sees clips: what it says of time is its own, all else is the run's."""
-        changes: dict[str, Any] = {"frames": self.frames, "short_clips": self.short_clips}
-        if self.tempo is not None:
-            changes["augment"] = data.augment.model_copy(update={"tempo": self.tempo})
-        return data.model_copy(update={key: value for key, value in changes.items() if value is not None})
+        """Return how this member sees clips: what it says itself, and all else as the run does."""
+        own = {"frames": self.frames, "short_clips": self.short_clips, "augment": self.augment}
+        return data.model_copy(update={key: value for key, value in own.items() if value is not None})
 
 
 class CommitteeConfig(Section):

@@ -106,7 +106,7 @@ class RunConfig(Section):
                 if view.augment.tempo and view.short_clips != "pad":
                     raise ValueError(
                         f"encoder.members.{k} stretches short clips, where tempo changes nothing; set its short_clips "
-                        "to pad or its tempo to 0"
+                        "to pad, or give it an augment without tempo"
                     )
         return self
 

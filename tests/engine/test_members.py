@@ -26,7 +26,7 @@ COMMITTEE = {
 VIEWS = COMMITTEE | {
     "members": [
         COMMITTEE["members"][0],
-        COMMITTEE["members"][1] | {"frames": 13, "short_clips": "pad", "tempo": 0.2},
+        COMMITTEE["members"][1] | {"frames": 13, "short_clips": "pad", "augment": {"tempo": 0.2}},
     ]
 }
 
