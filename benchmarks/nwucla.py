@@ -8,9 +8,10 @@ protocol and seed, on a CPU or a GPU. Resumes where it was stopped, writes every
 table. The protocols: views 1 and 2 to view 3, measured on all 464 takes and on the 369 that have no twin in training;
 and leak-free, trained without those twins and measured on all 464.
 
-Rows of one stream and of other encoders have the same head, recipe and number of passes as "pose", so that nothing but
-the encoder and its input differs; they are not the published recipes of those networks. There is no validation split:
-the last epoch's averaged weights are measured.
+Rows of one stream and of other encoders that are trained apart have the same head, recipe and number of passes as
+"pose", so that nothing but the encoder and its input differs; they are not the published recipes of those networks. The
+committee's parts are the votes of its members on joints, or on bones. There is no validation split: the last epoch's
+averaged weights are measured.
 """
 
 from pathlib import Path
@@ -30,7 +31,7 @@ ROWS = (
     Row("committee", seeds=HEADLINE_SEEDS, config="nwucla"),
     Row("committee, its joints alone", seeds=HEADLINE_SEEDS, trained_as="committee", members=(1, 3)),
     Row("committee, its bones alone", seeds=HEADLINE_SEEDS, trained_as="committee", members=(2, 4)),
-    Row("refined, joint only, 28 frames", seeds=HEADLINE_SEEDS, trained_as="committee", members=(1,)),
+    Row("committee, its first member", seeds=HEADLINE_SEEDS, trained_as="committee", members=(1,)),
     Row("committee, plain cross-entropy", OFF, config="nwucla"),
     Row("fast committee", seeds=HEADLINE_SEEDS, config="nwucla_fast"),
     Row("pose", seeds=HEADLINE_SEEDS),

@@ -15,6 +15,7 @@ from benchmarks.results_file import Entry, append_result, find, read_results
 from benchmarks.rows import Benchmark, Protocol, Row, run_name
 from pcan_pose.config import RunConfig, load_config
 from pcan_pose.engine.distributed import pick_device
+from pcan_pose.engine.run_folder import RunFolder
 from pcan_pose.engine.test import test_run
 from pcan_pose.engine.train import train
 from pcan_pose.fusion import joint_probability
@@ -158,6 +159,7 @@ def measure(benchmark: Benchmark, job: Job, options: Options) -> Entry:
         "torch": str(torch.__version__),
         "device": device_name(pick_device(options.device)),
         "threads": config.train.threads,
+        "precision": RunFolder(folder).config().train.precision,
         "commit": environment["commit"],
         **cost(folder, job.row.members),
         **numbers,

@@ -31,6 +31,7 @@ def markdown(entries: Sequence[Entry], rows: Sequence[str], columns: Sequence[Co
             [
                 *([str(entry["device"])] if "device" in entry else []),
                 *([threads_text(entry["threads"])] if entry.get("threads") else []),
+                *([str(entry["precision"])] if "precision" in entry else []),
                 f"torch {entry.get('torch', 'unknown')}",
             ]
         )

@@ -119,7 +119,7 @@ class FusionSettings:
 
 def branch(scores: ScoreSet) -> str:
     """`model/stream`, and what took part in the prediction: which branch scores come from, on whatever split."""
-    given = {key: scores.extra.get(key, "0") for key in ("copies", "neighbours", "neighbour_weight")}
+    given = {key: scores.extra.get(key, "0") for key in ("members", "copies", "neighbours", "neighbour_weight")}
     changes = ", ".join(f"{key} {value}" for key, value in given.items() if value != "0")
     return f"{scores.model}/{scores.stream}" + (f" ({changes})" if changes else "")
 

@@ -153,9 +153,23 @@ def test_members_see_clips_in_their_own_time(tmp_path: Path) -> None:
     assert second.model_copy(update=same) == first
     (fault,) = faults_of(path, own[0], own[-1])
     assert fault.endswith(
-        "encoder.members.1 stretches short clips, where tempo changes nothing; set its short_clips to pad, or give it "
-        "an augment without tempo."
+        "encoder.members.1: augment.tempo changes nothing where short clips are stretched; set short_clips to pad."
     )
+
+
+def test_what_every_member_has_of_its_own_the_run_sets_in_vain(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALL)
+    one = [MEMBERS, "data.frames=10", "encoder.members.0.frames=8"]
+    assert load_config(path, one).without_effect == {}
+    both = load_config(path, [*one, "encoder.members.1.frames=9"])
+    assert both.without_effect == {"each member of the encoder has its own": ["data.frames"]}
+
+
+def test_what_an_alias_repeats_is_changed_alone(tmp_path: Path) -> None:
+    members = "  - {streams: [joint], augment: &same {flip: 0.5}}\n  - {streams: [bone], augment: *same}\n"
+    path = write(tmp_path, SMALL + f"encoder:\n  type: committee\n  members:\n{members}")
+    first, second = load_config(path, ["encoder.members.1.augment.flip=0.1"]).member_views
+    assert (first.augment.flip, second.augment.flip) == (0.5, 0.1)
 
 
 BRANCHES = "encoder={type: two-branch, pose: {type: pose}, rgb: {type: efficientnet-lite0}}"
@@ -210,9 +224,10 @@ def test_files_that_are_no_configuration(tmp_path: Path, text: str, message: str
 def test_settings_of_pictures_alone_have_no_effect_on_skeletons(tmp_path: Path) -> None:
     path = write(tmp_path, SMALL)
     pictures = ["data.rgb.crops=c", "optim.layer_decay=0.5"]
-    assert load_config(path).without_effect == []
-    assert load_config(path, pictures).without_effect == ["data.rgb", "optim.layer_decay"]
-    assert load_config(path, [*pictures, "encoder.type=efficientnet-lite0"]).without_effect == []
+    assert load_config(path).without_effect == {}
+    reason = "encoder 'pose' sees no pictures"
+    assert load_config(path, pictures).without_effect == {reason: ["data.rgb", "optim.layer_decay"]}
+    assert load_config(path, [*pictures, "encoder.type=efficientnet-lite0"]).without_effect == {}
 
 
 def test_a_file_of_another_encoding(tmp_path: Path) -> None:

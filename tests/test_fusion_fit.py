@@ -167,6 +167,9 @@ def test_settings_are_refused_for_other_branches_and_taxonomies() -> None:
     changed = replace(sets[0], extra={"split": "test", "copies": "0", "neighbours": "10"})
     with pytest.raises(ScoreError, match=r"scores of m/pose \(neighbours 10\), but the fusion was fitted on m/pose in"):
         settings.check([changed, sets[1]], ["pose.parquet", "rgb.parquet"])
+    part = replace(sets[0], extra={"split": "test", "members": "1, 3"})
+    with pytest.raises(ScoreError, match=r"scores of m/pose \(members 1, 3\), but the fusion was fitted on m/pose in"):
+        settings.check([part, sets[1]], ["pose.parquet", "rgb.parquet"])
     with pytest.raises(ScoreError, match="2 weights for 1 score sets: give one each"):
         settings.check(sets[:1], ["pose.parquet"])
     other = Taxonomy("other", TREE.actions[::-1], TREE.body_parts, TREE.parents)

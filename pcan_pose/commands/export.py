@@ -12,7 +12,7 @@ import click
     "--frames",
     metavar="T",
     type=click.IntRange(min=2),
-    help="Frames that are sampled from each clip; the run's own if left out.",
+    help="Frames that are sampled from each clip, for each member of a committee; the run's own if left out.",
 )
 @click.option(
     "--checkpoint",

@@ -98,9 +98,18 @@ def _yaml(text: str, where: str) -> Any:
     from ruamel.yaml.error import YAMLError
 
     try:
-        return YAML(typ="safe", pure=True).load(text)
+        return _unshared(YAML(typ="safe", pure=True).load(text))
     except YAMLError as error:
         raise ConfigError(f"{where}: not YAML ({' '.join(str(error).split())}).") from error
+
+
+def _unshared(content: Any) -> Any:
+    """Return a copy in which what a YAML alias repeats is a container of its own, which `--set` changes alone."""
+    if isinstance(content, dict):
+        return {key: _unshared(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_unshared(value) for value in content]
+    return content
 
 
 def _forget_switches(content: dict[str, Any]) -> None:

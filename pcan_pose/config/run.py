@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from pcan_pose.config.data import DataConfig
 from pcan_pose.config.encoder import (
@@ -103,11 +103,11 @@ class RunConfig(Section):
             if absent := sorted(set(seen) - set(self.data.streams)):
                 raise ValueError(f"members of the encoder see {', '.join(absent)}, which data.streams does not have")
             for k, view in enumerate(self.member_views):
-                if view.augment.tempo and view.short_clips != "pad":
-                    raise ValueError(
-                        f"encoder.members.{k} stretches short clips, where tempo changes nothing; set its short_clips "
-                        "to pad, or give it an augment without tempo"
-                    )
+                try:
+                    DataConfig.model_validate(view.model_dump())
+                except ValidationError as error:
+                    faults = "; ".join(fault["msg"].removeprefix("Value error, ") for fault in error.errors())
+                    raise ValueError(f"encoder.members.{k}: {faults}") from error
         return self
 
     @property
@@ -132,14 +132,24 @@ class RunConfig(Section):
         return isinstance(self.encoder, EfficientNetConfig | VideoTransformerConfig | TwoBranchConfig)
 
     @property
-    def without_effect(self) -> list[str]:
-        """Keys that are set and change nothing with this encoder; a file that serves several runs may have them."""
-        if self.sees_pictures:
-            return []
-        return [
-            *(["data.rgb"] if self.data.rgb is not None else []),
-            *(["optim.layer_decay"] if self.optim.layer_decay != 1 else []),
-        ]
+    def without_effect(self) -> dict[str, list[str]]:
+        """Keys that are set and change nothing here, by the reason; a file that serves several runs may have them."""
+        reasons: dict[str, list[str]] = {}
+        if not self.sees_pictures:
+            pictures = [
+                *(["data.rgb"] if self.data.rgb is not None else []),
+                *(["optim.layer_decay"] if self.optim.layer_decay != 1 else []),
+            ]
+            reasons[f"encoder {self.encoder.type!r} sees no pictures"] = pictures
+        if isinstance(self.encoder, CommitteeConfig):
+            own = [
+                f"data.{key}"
+                for key in ("frames", "short_clips", "augment")
+                if key in self.data.model_fields_set
+                and all(getattr(member, key) is not None for member in self.encoder.members)
+            ]
+            reasons["each member of the encoder has its own"] = own
+        return {reason: keys for reason, keys in reasons.items() if keys}
 
     @property
     def folder(self) -> Path:

@@ -22,7 +22,7 @@ from pcan_pose.keypoints import KeypointSet
 class PoseSource(ClipSource):
     """Skeletons in memory or on disk; a batch is the streams (B, M, T, V, C) and the found joints, bool (B, M, T, V).
 
-    Of several views a batch has both for each, one after the other; each view draws its own changes of a clip.
+    Of several views a batch has both for each, one after the other; in training each draws its own changes of a clip.
 
     Args:
         dataset: The clips.

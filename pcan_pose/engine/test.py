@@ -4,12 +4,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
 
-from pcan_pose.config import CommitteeConfig, RunConfig, Stream
+from pcan_pose.config import CommitteeConfig, RunConfig
 from pcan_pose.data.clip_index import ClipIndex, read_index
 from pcan_pose.engine.branches import Branch, one_branch, some_members
 from pcan_pose.engine.checkpoint import load_checkpoint
@@ -84,8 +84,10 @@ def test_run(
     stream = scores.stream
     if members and isinstance(config.encoder, CommitteeConfig):
         seen = {stream for member in members for stream in config.encoder.members[member - 1].streams}
-        stream = "+".join(each for each in get_args(Stream) if each in seen)
+        stream = "+".join(each for each in config.data.streams if each in seen)
     made = {"split": "all clips" if split is None else split, "copies": copies, "neighbours": neighbours}
+    if members:
+        made["members"] = ", ".join(map(str, members))
     if neighbours:
         made["neighbour_weight"] = neighbour_weight
     return replace(scores, stream=stream, extra={key: str(value) for key, value in made.items()})

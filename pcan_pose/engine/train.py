@@ -101,8 +101,8 @@ class Trainer:
         self.averaged = Average(self.recognizer, config.train.ema) if config.train.ema else None
         if mine.size > 1:
             use_global_batch_norm(self.recognizer)
-        if idle := config.without_effect:
-            log.warning("%s: of no effect, as encoder %r sees no pictures.", ", ".join(idle), config.encoder.type)
+        for reason, idle in config.without_effect.items():
+            log.warning("%s: of no effect, as %s.", ", ".join(idle), reason)
         if config.train.precision == "bf16" and not prefers_bfloat16(mine.device.type):
             log.warning(
                 "train.precision=bf16 is slow here, as this %s has no fast units for it; auto takes fp32 instead.",

@@ -49,11 +49,17 @@ class ChannelTopology(nn.Module):
             nn.init.normal_(layer.weight, std=math.sqrt(2 / fan_out))
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
-    def forward(self, x: Tensor) -> list[Tensor]:
-        """Return how much of joint v goes to joint u in each channel of each clip, K times (B * C_out, V, U)."""
+    def forward(self, x: Tensor, there: Tensor | None = None) -> list[Tensor]:
+        """Return how much of joint v goes to joint u in each channel of each clip, K times (B * C_out, V, U).
+
+        Args:
+            x: (B, C_in, T, V).
+            there: (B, 1, T, V), 1 where a joint says something and 0 elsewhere; None lets all frames speak, as
+                published.
+        """
         batch, count, joints = x.shape[0], len(self.subsets), x.shape[3]
         # A 1x1 convolution of the mean is the mean of the convolution, for a T-th of the work.
-        mean = x.mean(2)  # (B, C_in, V)
+        mean = x.mean(2) if there is None else (x * there).sum(2) / there.sum(2).clamp(min=1)  # (B, C_in, V)
         relation = torch.tanh(self.theta(mean)[..., None, :] - self.phi(mean)[..., None])  # (B, K * R, V, U)
         relation = relation.view(batch, count, -1, joints * joints).transpose(0, 1)  # (K, B, R, V * U)
         # The shared adjacency is one more relation, so that one product gives the sum of both.

@@ -4,6 +4,7 @@ Shapes: N clips, M persons, T frames, V joints, C channels of all streams, F fea
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -40,9 +41,9 @@ class Committee(Encoder):
 
     def only(self, members: Sequence[int]) -> "Committee":
         """Return a committee of some members, with their weights and not a copy of them, that takes all views."""
-        encoders = [encoder for k in members if isinstance(encoder := self.members[k], Encoder)]
+        encoders = [self.members[k] for k in members]
         channels = [self.get_buffer(f"channels_{k}").tolist() for k in members]
-        return Committee(encoders, channels, [self.views[k] for k in members])
+        return Committee(cast("list[Encoder]", encoders), channels, [self.views[k] for k in members])
 
     def features(self, x: Tensor, found: Tensor) -> Tensor:
         """Raise; the members' features before pooling differ in time."""

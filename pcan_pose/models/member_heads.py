@@ -23,8 +23,8 @@ class MemberHeads(nn.Module):
     Args:
         heads: One for each member.
         features: How many features each member has, in order; together F.
-        vote: Whether the members' `probabilities` are averaged, or their `logits`: then what one member thinks
-            impossible, none can have.
+        vote: Whether the members' `probabilities` are averaged, or their `logits`, where a class that one member rules
+            out cannot win.
     """
 
     def __init__(self, heads: Sequence[TreeHead], features: Sequence[int], vote: Vote = "probabilities") -> None:

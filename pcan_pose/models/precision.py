@@ -12,10 +12,10 @@ _CPU_UNITS = ("amx_bf16", "bf16")
 def prefers_bfloat16(device_type: str) -> bool:
     """Return whether this machine's devices of a kind have units that are faster in bfloat16.
 
-    A CPU without any instructions for it converts every number to float32 and back: one took ten times as long as in
-    float32. The vectors of x86 for it (AVX-512) are fast on AMD's processors, 2.2 times as fast as in float32, and not
-    on others: a Xeon with them and without tiles was half as fast. A torch that cannot say what the processor has
-    (before `torch.cpu.get_capabilities`) counts as one of them.
+    The vectors of x86 for it (AVX-512) are fast on AMD's processors, 2.2 times as fast as in float32, and not on
+    others: a Xeon with them and without tiles was half as fast. A CPU without any instructions for it converts every
+    number to float32 and back: one took ten times as long as in float32. A torch that cannot say what the processor has
+    (before `torch.cpu.get_capabilities`) counts as such a CPU.
 
     Args:
         device_type: cpu or cuda.

@@ -146,7 +146,7 @@ def test_an_edited_configuration_file_is_noticed(
 
 def test_a_member_of_a_committee_has_a_row_of_its_own(data: Path, options: Options) -> None:
     small = "encoder: {widths: [8], depths: [1], temporal_kernel: 3, reduction: 2}"
-    members = f"members: [{{streams: [joint], {small}}}, {{streams: [bone, bone_motion], {small}}}]"
+    members = f"members: [{{streams: [joint], {small}}}, {{streams: [bone, bone_motion], frames: 9, {small}}}]"
     committee = Row("committee", (f"encoder={{type: committee, {members}}}",), seeds=1)
     rows = (
         committee,

@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from pcan_pose.cli import main
+from pcan_pose.errors import ConfigError
 
 
 @pytest.fixture(autouse=True)
@@ -29,3 +30,17 @@ def test_no_checkpoint_and_no_folder_is_replaced(tmp_path: Path, name: str, told
     assert result.stderr.startswith(f"error: {tmp_path / name}: ")
     assert told in result.stderr
     assert (tmp_path / "last.pt").read_text() == "weights"
+
+
+def test_several_members_are_asked_for_by_repeating(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {}
+
+    def ask(run: Path, split: str | None, **options: object) -> None:
+        asked.update(options)
+        raise ConfigError("enough")
+
+    monkeypatch.setattr("pcan_pose.engine.test.test_run", ask)
+    out = str(tmp_path / "scores.parquet")
+    result = CliRunner().invoke(main, ["test", "run", "--member", "1", "--member", "3", "--out", out])
+    assert result.stderr == "error: enough\n"
+    assert asked["members"] == (1, 3)

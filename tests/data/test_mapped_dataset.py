@@ -101,6 +101,15 @@ def test_batches_are_those_of_a_set_in_memory(
     assert len(one) == 6 and same(one, other)
 
 
+def test_batches_of_several_views_are_those_of_a_set_in_memory(path: Path) -> None:
+    data = config(path)
+    views = (data, data.model_copy(update={"frames": 9, "short_clips": "pad"}))
+    memory = PoseSource(in_memory(path, data).dataset, data, views)
+    for copies in (False, True):
+        disk = PoseSource(mapped(path, data, copies=copies).dataset, data, views)
+        assert same(epoch(disk), epoch(memory))
+
+
 def test_three_dimensions_that_face_the_camera(tmp_path: Path) -> None:
     write_set(tmp_path / "set", mixed_set(dims=3, layout="kinect20"), clips_per_shard=7)
     data = config(tmp_path / "set", face_camera=True, persons=2)

@@ -4,11 +4,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy.special import log_softmax
-from tiny_runs import Configure
+from tiny_runs import TREE, Configure
 
 from pcan_pose.config import load_config
+from pcan_pose.data.clip_index import read_index
 from pcan_pose.engine import test as engine_test
+from pcan_pose.engine.network import build_network
+from pcan_pose.engine.sources import make_source
 from pcan_pose.engine.train import train
 from pcan_pose.errors import ConfigError
 from pcan_pose.fusion import fuse
@@ -48,11 +52,26 @@ def test_some_members_vote_without_the_others(configure: Configure) -> None:
     members = [*VIEWS["members"], {"streams": ["bone"], "encoder": SMALL}]
     run = train(configure(encoder=VIEWS | {"members": members, "vote": "logits"}, train__epochs=1))
     two = engine_test.test_run(run, "val", device="cpu", members=(3, 1))
-    assert two.stream == "joint+bone"
+    assert two.stream == "joint+bone" and two.extra["members"] == "3, 1"
+    assert "members" not in engine_test.test_run(run, "val", device="cpu").extra
     mean = np.mean([engine_test.test_run(run, "val", device="cpu", members=(k,)).action_logits for k in (1, 3)], 0)
     np.testing.assert_allclose(two.action_logits, log_softmax(mean, axis=1), rtol=1e-4, atol=1e-5)
     with pytest.raises(ConfigError, match="members 1, 2, 1: one comes twice; name each once"):
         engine_test.test_run(run, "val", device="cpu", members=(1, 2, 1))
+
+
+def test_each_member_gets_its_own_view(configure: Configure) -> None:
+    run = train(configure(encoder=VIEWS, train__epochs=1))
+    config, recognizer, _, _ = engine_test.load_run(run, "cpu")
+    assert recognizer.encoder.views == (0, 1)
+    seen: list[torch.Size] = []
+    for member in recognizer.encoder.members:
+        member.register_forward_hook(lambda _, inputs, out: seen.append(inputs[0].shape))
+    source = make_source(read_index(config.data.path), config, "cpu")
+    recognizer(*next(source.scoring_batch(torch.arange(3), 0)))
+    assert [shape[2] for shape in seen] == [8, 13]
+    shipped = build_network(load_config("nwucla", ["train.precision=fp32"]), TREE, layout="kinect20", dims=3)
+    assert len(set(shipped.encoder.views)) == 2
 
 
 def test_a_run_keeps_its_members_views(configure: Configure) -> None:

@@ -33,6 +33,15 @@ def rows(folder: Path) -> list[dict[str, Any]]:
         {},
         {"train__ema": 0, "optim__type": "adamw", "optim__lr": 0.001, "optim__clip_norm": 0.5, "train__repeats": 2},
         {"head__mode": "as_published", "train__precision": "bf16"},
+        {
+            "encoder": {
+                "type": "committee",
+                "members": [
+                    {"streams": ["joint"], "encoder": {"widths": [8], "depths": [1]}},
+                    {"streams": ["bone"], "encoder": {"widths": [8], "depths": [1]}, "augment": {"crop": [0.5, 1.0]}},
+                ],
+            }
+        },
     ],
 )
 def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(configure: Configure, changes: dict[str, Any]) -> None:

@@ -51,6 +51,18 @@ def test_each_entry_is_the_adjacency_and_what_the_two_joints_say() -> None:
                         torch.testing.assert_close(refined[b, c, v, u], expected)
 
 
+def test_frames_without_a_joint_do_not_speak() -> None:
+    topology = switched_on()
+    x, there = torch.randn(2, 3, 6, 4, dtype=torch.float64), torch.ones(2, 1, 6, 4, dtype=torch.float64)
+    there[:, :, 4:] = 0
+    for whole, masked, short in zip(topology(x), topology(x, there), topology(x[:, :, :4]), strict=True):
+        torch.testing.assert_close(masked, short)
+        assert not torch.allclose(masked, whole)
+    there[1] = 0  # nobody there
+    for nobody in topology(x, there):
+        assert nobody.isfinite().all()
+
+
 def test_clips_do_not_share_it() -> None:
     topology = switched_on()
     x = torch.randn(3, 3, 6, 4, dtype=torch.float64)

@@ -34,26 +34,27 @@ def test_a_graph_convolution_mixes_each_channel_by_its_own_topology() -> None:
     conv.topology.alpha.data.fill_(0.7)
     conv.value.bias.data.normal_()
     x = torch.randn(2, 3, 4, 20, dtype=torch.float64)
-    topology = conv.topology(x)[0].view(2, 5, 20, 20)
+    there = (torch.rand(2, 1, 4, 20) < 0.7).double()
+    topology = conv.topology(x, there)[0].view(2, 5, 20, 20)
     values = torch.einsum("oc,nctv->notv", conv.value.weight[:, :, 0, 0], x) + conv.value.bias[:, None, None]
-    torch.testing.assert_close(conv(x), torch.einsum("nctv,ncvu->nctu", values, topology))
+    torch.testing.assert_close(conv(x, there), torch.einsum("nctv,ncvu->nctu", values, topology))
 
 
 def test_a_graph_convolution_starts_with_the_skeletons_adjacency() -> None:
     conv = RefinedGraphConv(3, 5, MATRIX)
     x = torch.randn(2, 3, 4, 20)
     mixed = torch.einsum("oc,nctv,uv->notu", conv.value.weight[:, :, 0, 0], x, torch.from_numpy(MATRIX))
-    torch.testing.assert_close(conv(x), mixed)
+    torch.testing.assert_close(conv(x, torch.ones(2, 1, 4, 20)), mixed)
 
 
 def test_a_block_has_one_residual_connection_around_both_convolutions() -> None:
     block = RefinedBlock(8, 8, MATRIX).eval()
-    x = torch.randn(2, 8, 6, 20)
-    mixed = block.norm(block.spatial(x)).relu()
-    torch.testing.assert_close(block(x), (block.temporal(mixed) + x).relu())
+    x, there = torch.randn(2, 8, 6, 20), torch.ones(2, 1, 6, 20)
+    mixed = block.norm(block.spatial(x, there)).relu()
+    torch.testing.assert_close(block(x, there), (block.temporal(mixed) + x).relu())
     wider = RefinedBlock(8, 16, MATRIX, 2).eval()
-    mixed = wider.norm(wider.spatial(x)).relu()
-    torch.testing.assert_close(wider(x), (wider.temporal(mixed) + wider.residual(x)).relu())
+    mixed = wider.norm(wider.spatial(x, there)).relu()
+    torch.testing.assert_close(wider(x, there), (wider.temporal(mixed) + wider.residual(x)).relu())
 
 
 @pytest.mark.parametrize("stem_stride", [1, 2])
@@ -80,6 +81,22 @@ def test_no_layer_copies_a_layout() -> None:
     network(*batch())
     assert len(seen) == 14
     assert all(x.is_contiguous() for x in seen)
+
+
+@pytest.mark.parametrize("stem_stride", [1, 2])
+def test_the_graph_follows_the_frames_that_a_clip_has(stem_stride: int) -> None:
+    network = encoder(widths=(8, 16), depths=(1, 2), stem_stride=stem_stride).eval()
+    seen: list[torch.Tensor] = []
+    for block in network.blocks:
+        block.spatial.topology.register_forward_hook(lambda _, inputs, out: seen.extend(inputs))
+    x, found = batch(2, 1, 16)
+    found[:] = True
+    found[:, :, 8:] = False  # as a short clip is padded
+    network(x, found)
+    for features, there in zip(seen[::2], seen[1::2], strict=True):
+        frames = features.shape[2]
+        assert there.shape == (2, 1, frames, 20)
+        assert there[:, :, : frames // 2].all() and not there[:, :, frames // 2 :].any()
 
 
 def test_every_weight_gets_a_gradient() -> None:
