@@ -3,13 +3,13 @@
     pcan-pose data import nwucla_xview.pkl --out data/nwucla
     python -m benchmarks.nwucla --data data/nwucla
 
-Trains configs/nwucla_small.yaml, and configs/nwucla.yaml and nwucla_fast.yaml for the committees, once for each row,
+Trains configs/nwucla_small.yaml, and configs/nwucla.yaml and nwucla_refined.yaml for the committees, once for each row,
 protocol and seed, on a CPU or a GPU. Resumes where it was stopped, writes every number as JSON and prints the README's
 table. The protocols: views 1 and 2 to view 3, measured on all 464 takes and on the 369 that have no twin in training;
 and leak-free, trained without those twins and measured on all 464.
 
 Rows of one stream and of other encoders that are trained apart have the same head, recipe and number of passes as
-"pose", so that nothing but the encoder and its input differs; they are not the published recipes of those networks. The
+"pose", so that nothing but the encoder and its input differs; they are not the published recipes of those networks. A
 committee's parts are the votes of its members on joints, or on bones. There is no validation split: the last epoch's
 averaged weights are measured.
 """
@@ -29,11 +29,13 @@ EVERY_FRAME = "encoder.stem_stride=1"
 CTR_GCN = "encoder={type: ctr-gcn}"
 ROWS = (
     Row("committee", seeds=HEADLINE_SEEDS, config="nwucla"),
-    Row("committee, its joints alone", seeds=HEADLINE_SEEDS, trained_as="committee", members=(1, 3)),
-    Row("committee, its bones alone", seeds=HEADLINE_SEEDS, trained_as="committee", members=(2, 4)),
-    Row("committee, its first member", seeds=HEADLINE_SEEDS, trained_as="committee", members=(1,)),
+    Row("committee, its joints alone", seeds=HEADLINE_SEEDS, trained_as="committee", members=(1,)),
+    Row("committee, its bones alone", seeds=HEADLINE_SEEDS, trained_as="committee", members=(2,)),
+    Row("refined committee", seeds=HEADLINE_SEEDS, config="nwucla_refined"),
+    Row("refined committee, its joints alone", seeds=HEADLINE_SEEDS, trained_as="refined committee", members=(1, 3)),
+    Row("refined committee, its bones alone", seeds=HEADLINE_SEEDS, trained_as="refined committee", members=(2, 4)),
+    Row("refined committee, its first member", seeds=HEADLINE_SEEDS, trained_as="refined committee", members=(1,)),
     Row("committee, plain cross-entropy", OFF, config="nwucla"),
-    Row("fast committee", seeds=HEADLINE_SEEDS, config="nwucla_fast"),
     Row("pose", seeds=HEADLINE_SEEDS),
     Row("pose, plain cross-entropy", OFF, seeds=HEADLINE_SEEDS),
     Row("pose, joint only", (JOINT,)),

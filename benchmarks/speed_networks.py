@@ -55,10 +55,10 @@ class Batch:
 
 
 def config_of(name: str, precision: str = "fp32") -> RunConfig:
-    """Return MA-52's configuration with another encoder: the committee is the one of configs/nwucla_fast.yaml."""
+    """Return MA-52's configuration with another encoder: the committee is the one of NW-UCLA's best run."""
     config = load_config("ma52_pose", [f"train.precision={precision}"])
     if name == "committee":
-        return config.model_copy(update={"encoder": load_config("nwucla_fast").encoder})
+        return config.model_copy(update={"encoder": load_config("nwucla").encoder})
     return load_config("ma52_pose", [f"train.precision={precision}", f"encoder={{type: {name}}}"])
 
 
