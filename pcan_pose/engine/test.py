@@ -87,7 +87,7 @@ def test_run(
         stream = "+".join(each for each in config.data.streams if each in seen)
     made = {"split": "all clips" if split is None else split, "copies": copies, "neighbours": neighbours}
     if members:
-        made["members"] = ", ".join(map(str, members))
+        made["members"] = ", ".join(map(str, sorted(members)))
     if neighbours:
         made["neighbour_weight"] = neighbour_weight
     return replace(scores, stream=stream, extra={key: str(value) for key, value in made.items()})

@@ -52,7 +52,7 @@ def test_some_members_vote_without_the_others(configure: Configure) -> None:
     members = [*VIEWS["members"], {"streams": ["bone"], "encoder": SMALL}]
     run = train(configure(encoder=VIEWS | {"members": members, "vote": "logits"}, train__epochs=1))
     two = engine_test.test_run(run, "val", device="cpu", members=(3, 1))
-    assert two.stream == "joint+bone" and two.extra["members"] == "3, 1"
+    assert two.stream == "joint+bone" and two.extra["members"] == "1, 3"
     assert "members" not in engine_test.test_run(run, "val", device="cpu").extra
     mean = np.mean([engine_test.test_run(run, "val", device="cpu", members=(k,)).action_logits for k in (1, 3)], 0)
     np.testing.assert_allclose(two.action_logits, log_softmax(mean, axis=1), rtol=1e-4, atol=1e-5)
