@@ -43,6 +43,7 @@ def build_network(
     """
     encoder, streams = config.encoder, config.data.streams
     members = encoder.members if isinstance(encoder, CommitteeConfig) else ()
+    views = config.views
     recognizer = build_recognizer(
         encoder,
         config.head,
@@ -52,7 +53,7 @@ def build_network(
         precision=PRECISIONS[config.train.precision],
         action_counts=action_counts,
         member_channels=[stream_channels(dims, streams, member.streams) for member in members],
-        member_views=[config.views.index(view) for view in config.member_views] if members else (),
+        member_views=[views.index(view) for view in config.member_views] if members else (),
         trained=trained,
     )
     if config.data.rgb is not None and (rgb := rgb_encoder(recognizer)) is not None:

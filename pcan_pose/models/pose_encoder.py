@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from pcan_pose.models.encoder import Encoder
 from pcan_pose.models.graph_conv import SpatialGraphConv
 from pcan_pose.models.residual import Residual
+from pcan_pose.models.stages import stage_blocks, stem
 from pcan_pose.models.temporal_conv import BottleneckTemporalConv
 
 SpatialFactory = Callable[[int, int], nn.Module]
@@ -94,21 +95,13 @@ class PoseEncoder(Encoder):
         joints = adjacency.shape[0]
         self.out_features = widths[-1]
         self.input_norm = nn.BatchNorm1d(joints * in_channels)
-        self.stem = nn.Sequential(
-            nn.Conv2d(
-                in_channels, widths[0], (temporal_kernel, 1), (stem_stride, 1), (temporal_kernel // 2, 0), bias=False
-            ),
-            nn.BatchNorm2d(widths[0]),
-            nn.ReLU(inplace=True),
+        self.stem = stem(in_channels, widths[0], temporal_kernel, stem_stride)
+        self.blocks = nn.Sequential(
+            *(
+                PoseBlock(previous, width, spatial or learned, temporal_kernel, stride, reduction)
+                for previous, width, stride in stage_blocks(widths, depths)
+            )
         )
-        blocks = []
-        previous = widths[0]
-        for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
-            for block in range(depth):
-                stride = 2 if stage and not block else 1
-                blocks.append(PoseBlock(previous, width, spatial or learned, temporal_kernel, stride, reduction))
-                previous = width
-        self.blocks = nn.Sequential(*blocks)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def features(self, x: Tensor, found: Tensor) -> Tensor:

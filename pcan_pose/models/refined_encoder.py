@@ -15,6 +15,7 @@ from pcan_pose.models.encoder import Encoder
 from pcan_pose.models.joint_norm import JointNorm
 from pcan_pose.models.multi_scale_conv import MultiScaleTemporalConv
 from pcan_pose.models.pointwise import PointwiseConv, projection
+from pcan_pose.models.stages import stage_blocks, stem
 
 _KERNEL = 5  # frames of the stem
 
@@ -119,17 +120,10 @@ class RefinedEncoder(Encoder):
         self.out_features = widths[-1]
         self.stem_stride = stem_stride
         self.input_norm = JointNorm(in_channels, adjacency.shape[0])
-        self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, widths[0], (_KERNEL, 1), (stem_stride, 1), (_KERNEL // 2, 0), bias=False),
-            nn.BatchNorm2d(widths[0]),
-            nn.ReLU(inplace=True),
+        self.stem = stem(in_channels, widths[0], _KERNEL, stem_stride)
+        self.blocks = nn.ModuleList(
+            RefinedBlock(previous, width, adjacency, stride) for previous, width, stride in stage_blocks(widths, depths)
         )
-        self.blocks = nn.ModuleList()
-        previous = widths[0]
-        for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
-            for block in range(depth):
-                self.blocks.append(RefinedBlock(previous, width, adjacency, stride=2 if stage and not block else 1))
-                previous = width
 
     def features(self, x: Tensor, found: Tensor) -> Tensor:
         """Return the features before pooling, (N * M, widths[-1], T', V)."""

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from encoder_checks import assert_clips_are_independent, assert_what_is_missing_has_no_influence
 from torch import nn
 
 from pcan_pose.config import CTRGCNConfig, HeadConfig
@@ -68,23 +69,11 @@ def test_every_weight_gets_a_gradient() -> None:
 
 
 def test_clips_are_independent_in_evaluation() -> None:
-    network = past_the_start(CTRGCN(4, SUBSETS, base_channels=8)).double()
-    x, found = batch(5)
-    x = x.double()
-    network(x, found)  # running statistics of its own
-    network.eval()
-    whole = network(x, found)
-    for n in range(5):
-        torch.testing.assert_close(network(x[n : n + 1], found[n : n + 1]), whole[n : n + 1])
+    assert_clips_are_independent(past_the_start(CTRGCN(4, SUBSETS, base_channels=8)).double(), *batch(5))
 
 
 def test_missing_joints_and_persons_have_no_influence_in_evaluation() -> None:
-    network = past_the_start(CTRGCN(4, SUBSETS, base_channels=8)).eval()
-    x, found = batch(2, 3)
-    found[:, 2] = False
-    other = torch.where(found[..., None], x, torch.randn_like(x))
-    torch.testing.assert_close(network(other, found), network(x, found))
-    torch.testing.assert_close(network(x, found), network(x[:, :2], found[:, :2]), rtol=1e-4, atol=1e-5)
+    assert_what_is_missing_has_no_influence(past_the_start(CTRGCN(4, SUBSETS, base_channels=8)).eval(), *batch(2, 3))
 
 
 def test_it_is_built_from_a_configuration() -> None:
