@@ -7,26 +7,34 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.jobs import Options, jobs, recorded
 from benchmarks.results_file import Entry, read_results
 from benchmarks.rows import Benchmark, Row, commands
-from benchmarks.runs import Options, jobs, recorded, run
+from benchmarks.runs import run
 from benchmarks.table import markdown
 from pcan_pose.errors import PcanError
 
 MAIN = "main"
 
 
-def parser(description: str | None, *, out: str, work: str) -> ArgumentParser:
+def parser(description: str | None, *, out: str, work: str, scores: str | None = None) -> ArgumentParser:
     """Return a parser with the options that all benchmarks have.
 
     Args:
         description: The benchmark's own docstring.
         out: Where its results lie.
         work: Where its runs lie.
+        scores: Where the scores of its entries lie; None keeps none unless the command says so.
     """
     made = ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--out", type=Path, default=Path(out), help="JSON file of the results; default: %(default)s")
     made.add_argument("--work", type=Path, default=Path(work), help="folder of the runs; default: %(default)s")
+    made.add_argument(
+        "--scores",
+        type=Path,
+        default=None if scores is None else Path(scores),
+        help="folder that keeps each entry's scores on the main split; default: %(default)s",
+    )
     made.add_argument("--rows", nargs="+", metavar="ROW", help="names of rows; default: all")
     made.add_argument(
         "--protocols", nargs="+", metavar="PROTOCOL", help=f"names of protocols, {MAIN} for the main one; default: all"
@@ -56,6 +64,7 @@ def main(benchmark: Benchmark, arguments: Namespace) -> tuple[list[Entry], Optio
         threads=arguments.threads,
         overrides=tuple(arguments.overrides),
         seeds=arguments.seeds,
+        scores=arguments.scores,
     )
     try:
         rows = _chosen(benchmark, arguments.rows)

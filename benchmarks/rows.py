@@ -23,6 +23,7 @@ class Row:
         body_weight: weight of the body parts when the two levels are fused at inference; 0 is off.
         neighbours: nearest training clips that are asked too at inference; 0 is off.
         config: name of the configuration that it changes; None takes the benchmark's.
+        fused: rows whose scores it is the mean logits of, with no training of its own; none trains.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Row:
     body_weight: float = 0.0
     neighbours: int = 0
     config: str | None = None
+    fused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,14 @@ def run_name(row: Row, protocol: Protocol, seed: int) -> str:
 def commands(
     benchmark: Benchmark, row: Row, protocol: Protocol, *, data: Path, work: Path, overrides: tuple[str, ...] = ()
 ) -> list[str]:
-    """Return the shell commands that make one row with seed 0 alone: train, test, evaluate."""
+    """Return the shell commands that make one row with seed 0 alone: train, test, evaluate.
+
+    Those of a row that fuses others' scores read the score files that the others' commands write.
+    """
+    if row.fused:
+        parts = [run_name(benchmark.row(part), protocol, 0) for part in row.fused]
+        files = [[str(work / f"{part}_{prefix}scores.parquet") for part in parts] for prefix in protocol.splits]
+        return [shlex.join(["pcan-pose", "evaluate", *each, "--space", "logits"]) for each in files]
     trained = benchmark.trained(row)
     name = run_name(trained, protocol, 0)
     settings = (f"name={name}", f"output={work}", f"data.path={data}")

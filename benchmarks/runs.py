@@ -1,170 +1,118 @@
 """Training and measuring the rows of a benchmark, resumed where it was stopped."""
 
-import hashlib
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
 
+from benchmarks.jobs import Job, Options, described, file_name, jobs, parts_of, recorded, settings, shown
 from benchmarks.measure import cost, device_name
-from benchmarks.results_file import Entry, append_result, find, read_results
-from benchmarks.rows import Benchmark, Protocol, Row, run_name
-from pcan_pose.config import RunConfig, load_config
+from benchmarks.results_file import Entry, append_result, read_results
+from benchmarks.rows import Benchmark, Row
+from pcan_pose.data.clip_index import read_index
 from pcan_pose.engine.distributed import pick_device
 from pcan_pose.engine.run_folder import RunFolder
 from pcan_pose.engine.test import test_run
 from pcan_pose.engine.train import train
-from pcan_pose.fusion import joint_probability
+from pcan_pose.errors import DataError
+from pcan_pose.fusion import fuse, joint_probability
 from pcan_pose.metrics import evaluate
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the command line says besides the benchmark itself.
-
-    Attributes:
-        out: the JSON file.
-        work: folder of the runs.
-        device: auto, cpu, cuda or cuda:N.
-        threads: CPU threads; None leaves them to the configuration.
-        overrides: settings besides the rows'.
-        seeds: seeds of each row; None takes each row's own number.
-    """
-
-    out: Path
-    work: Path
-    device: str = "auto"
-    threads: int | None = None
-    overrides: tuple[str, ...] = ()
-    seeds: int | None = None
-
-
-@dataclass(frozen=True)
-class Job:
-    """One entry to be: a row by a protocol with a seed."""
-
-    row: Row
-    protocol: Protocol
-    seed: int
-
-
-def jobs(benchmark: Benchmark, rows: Sequence[Row], options: Options) -> list[Job]:
-    """Return what there is to do, seed by seed, so that a benchmark that is stopped has a bit of every row."""
-    seeds = {row.name: options.seeds or row.seeds for row in rows}
-    return [
-        Job(row, protocol, seed)
-        for seed in range(max(seeds.values()))
-        for protocol in benchmark.protocols
-        for row in rows
-        if seed < seeds[row.name]
-    ]
-
-
-def overrides_of(benchmark: Benchmark, job: Job, options: Options) -> list[str]:
-    """Return what decides an entry's numbers, apart from seed and machine."""
-    trained = benchmark.trained(job.row).overrides
-    config = benchmark.config_of(job.row)
-    other = [] if config == benchmark.config else [f"configs/{config}.yaml"]
-    members = [f"--member {member}" for member in job.row.members]
-    asked = [f"--neighbours {job.row.neighbours}"] if job.row.neighbours else []
-    fused = [f"--body-weight {job.row.body_weight:g}"] if job.row.body_weight else []
-    changes = [*benchmark.common, *job.protocol.overrides, *trained, *options.overrides]
-    return [*other, *changes, *members, *asked, *fused, *benchmark.described]
-
-
-def config_digest(name: str) -> str:
-    """Return a digest of what a configuration file sets, comments left out.
-
-    Raises:
-        ConfigError: If there is no such file, or it does not fit.
-    """
-    content = load_config(name).model_dump(mode="json", exclude_unset=True)
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def recorded(benchmark: Benchmark, job: Job, options: Options, entries: Sequence[Entry]) -> Entry | None:
-    """Return the entry of a job among the results, or None.
-
-    Raises:
-        DataError: If it was measured with other settings than the job's.
-    """
-    wanted = (job.row.name, job.protocol.name, job.seed)
-    config = config_digest(benchmark.config_of(job.row))
-    return find(entries, wanted, overrides_of(benchmark, job, options), options.out, config=config)
-
-
-def settings(benchmark: Benchmark, job: Job, options: Options, data: Path) -> RunConfig:
-    """Return the configuration of a job's run.
-
-    Raises:
-        ConfigError: If the overrides do not fit.
-    """
-    trained = benchmark.trained(job.row)
-    where = (
-        f"name={run_name(trained, job.protocol, job.seed)}",
-        f"output={options.work}",
-        f"data.path={data}",
-        f"seed={job.seed}",
-        f"train.device={options.device}",
-        *([f"train.threads={options.threads}"] if options.threads else []),
-    )
-    changes = (*benchmark.common, *job.protocol.overrides, *trained.overrides, *options.overrides)
-    return load_config(benchmark.config_of(job.row), [*where, *changes])
+from pcan_pose.scores import ScoreSet, read_scores, write_scores
 
 
 def run(benchmark: Benchmark, rows: Sequence[Row], options: Options) -> list[Entry]:
     """Train and measure what the results lack, write each entry as soon as it is there, and return all of them.
 
     Raises:
-        PcanError: If any row's configuration does not fit, found before the first is trained; or a run fails.
+        PcanError: If any row's configuration does not fit, or what it fuses is not measured, found before the first is
+            trained; or a run fails.
     """
     entries = read_results(options.out)
-    todo = []
+    todo: list[Job] = []
     for job in jobs(benchmark, rows, options):
         if recorded(benchmark, job, options, entries) is None:
-            settings(benchmark, job, options, Path("unknown"))
+            _check(benchmark, job, options, entries, todo)
             todo.append(job)
     for number, job in enumerate(todo, 1):
-        print(f"{number}/{len(todo)}  {_describe(job)}", file=sys.stderr, flush=True)
+        print(f"{number}/{len(todo)}  {shown(job)}", file=sys.stderr, flush=True)
         entry = measure(benchmark, job, options)
         entries = append_result(options.out, entry)
-        shown = ", ".join(f"{name} {100 * entry[name]:.1f}" for name in ("action_top1", "action_f1_macro", "f1_mean"))
+        numbers = ", ".join(f"{name} {100 * entry[name]:.1f}" for name in ("action_top1", "action_f1_macro", "f1_mean"))
         seconds = f", {entry['seconds']:.0f} s" if "seconds" in entry else ""
-        print(f"     {shown}{seconds}", file=sys.stderr, flush=True)
+        print(f"     {numbers}{seconds}", file=sys.stderr, flush=True)
     return entries
 
 
+def _check(benchmark: Benchmark, job: Job, options: Options, entries: Sequence[Entry], todo: Sequence[Job]) -> None:
+    """Raise if a job's settings do not fit, or it fuses scores that are not there by its turn."""
+    if not job.row.fused:
+        settings(benchmark, job, options, Path("unknown"))
+        return
+    if options.scores is None:
+        raise DataError(f"{shown(job)}: fuses scores, and none are kept; say where with --scores.")
+    for part in parts_of(benchmark, job):
+        done = recorded(benchmark, part, options, entries)
+        if done is None and part not in todo:
+            raise DataError(f"{shown(job)}: fuses row {part.row.name!r}, not measured yet; name it in --rows too.")
+        if done is not None and not (file := options.scores / file_name(part)).is_file():
+            raise DataError(f"{shown(job)}: fuses the scores of row {part.row.name!r}, but there is no {file}.")
+
+
 def measure(benchmark: Benchmark, job: Job, options: Options) -> Entry:
-    """Return the entry of a job; its run is trained, or gone on with, or used as it is if it is complete."""
+    """Return the entry of a job; its run is trained, or gone on with, or used as it is if it is complete.
+
+    A row that fuses others' scores has no run: it is made of the parts' entries and score files.
+    """
+    entry, scores = (_fused if job.row.fused else _tested)(benchmark, job, options)
+    if options.scores is not None:
+        write_scores(options.scores / file_name(job), scores[""])
+    for prefix, of_split in scores.items():
+        metrics = evaluate(of_split.action_logits, of_split.body_logits, of_split.labels, of_split.taxonomy)
+        entry |= {f"{prefix}{name}": value for name, value in metrics.summary().items()}
+    return entry
+
+
+def _tested(benchmark: Benchmark, job: Job, options: Options) -> tuple[Entry, dict[str, ScoreSet]]:
     config = settings(benchmark, job, options, benchmark.data(job.seed))
     folder = train(config, resume=True)
-    numbers: dict[str, Any] = {}
+    scores = {}
     for prefix, split in job.protocol.splits.items():
-        scores = test_run(folder, split, device=options.device, members=job.row.members, neighbours=job.row.neighbours)
-        if job.row.body_weight:
-            scores = joint_probability(scores, job.row.body_weight)
-        metrics = evaluate(scores.action_logits, scores.body_logits, scores.labels, scores.taxonomy)
-        numbers |= {f"{prefix}{name}": value for name, value in metrics.summary().items()}
+        found = test_run(folder, split, device=options.device, members=job.row.members, neighbours=job.row.neighbours)
+        scores[prefix] = joint_probability(found, job.row.body_weight) if job.row.body_weight else found
     environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
-    return {
-        "row": job.row.name,
-        **({"protocol": job.protocol.name} if job.protocol.name else {}),
-        "seed": job.seed,
-        "config": config_digest(benchmark.config_of(job.row)),
-        "overrides": overrides_of(benchmark, job, options),
+    entry = {
+        **described(benchmark, job, options),
         "torch": str(torch.__version__),
         "device": device_name(pick_device(options.device)),
         "threads": config.train.threads,
         "precision": RunFolder(folder).config().train.precision,
         "commit": environment["commit"],
         **cost(folder, job.row.members),
-        **numbers,
     }
+    return entry, scores
 
 
-def _describe(job: Job) -> str:
-    return ", ".join([job.row.name, *([job.protocol.name] if job.protocol.name else []), f"seed {job.seed}"])
+def _fused(benchmark: Benchmark, job: Job, options: Options) -> tuple[Entry, dict[str, ScoreSet]]:
+    """Return what a row that fuses others' scores is made of: their costs summed, their logits averaged."""
+    parts = parts_of(benchmark, job)
+    assert options.scores is not None  # `_check` saw to it
+    entries = read_results(options.out)
+    found = [recorded(benchmark, part, options, entries) for part in parts]
+    measured = [part for part in found if part is not None]
+    whole = fuse([read_scores(options.scores / file_name(part)) for part in parts], space="logits")
+    clips = read_index(benchmark.data(job.seed))
+    scores = {}
+    for prefix, split in job.protocol.splits.items():
+        chosen = set(clips.select(clips.in_split(split)).clip_ids)
+        scores[prefix] = whole.select(np.flatnonzero([clip_id in chosen for clip_id in whole.clip_ids]))
+    entry: Entry = described(benchmark, job, options)
+    for name in ("torch", "device", "threads", "precision", "commit"):
+        values = list(dict.fromkeys(part[name] for part in measured))
+        entry[name] = values[0] if len(values) == 1 else " and ".join(map(str, values))
+    for name in ("parameters", "gflops", "seconds"):
+        if all(name in part for part in measured):
+            entry[name] = sum(part[name] for part in measured)
+    return entry, scores

@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks import ablation, nwucla, simulated_head
 from benchmarks.head_rows import FULL
+from benchmarks.jobs import Job, Options, jobs, settings
 from benchmarks.rows import Benchmark, Protocol, Row, commands, run_name
-from benchmarks.runs import Job, Options, jobs, settings
 from pcan_pose.config import PUBLISHED_CALIBRATION, PUBLISHED_HEAD, load_config
 
 SIMULATION = {"work": Path("w"), "clips": 20, "train_clips": 10, "split": "test", "ratio": 10.0}
@@ -27,7 +27,7 @@ every = pytest.mark.parametrize("benchmark_", BENCHMARKS.values(), ids=BENCHMARK
 def test_every_row_loads_as_a_configuration(benchmark_: Benchmark) -> None:
     loaded = {}
     for protocol in benchmark_.protocols:
-        for row in benchmark_.rows:
+        for row in (row for row in benchmark_.rows if not row.fused):
             config = settings(benchmark_, Job(row, protocol, 7), OPTIONS, Path("set"))
             assert (config.seed, config.output, config.data.path) == (7, Path("w"), Path("set"))
             if row.trained_as is None:
@@ -39,7 +39,7 @@ def test_every_row_loads_as_a_configuration(benchmark_: Benchmark) -> None:
 def test_names_of_rows_and_run_folders_are_unique(benchmark_: Benchmark) -> None:
     names = [row.name for row in benchmark_.rows]
     assert len(set(names)) == len(names)
-    trained = [row for row in benchmark_.rows if row.trained_as is None]
+    trained = [row for row in benchmark_.rows if row.trained_as is None and not row.fused]
     folders = {run_name(row, protocol, seed) for row in trained for protocol in benchmark_.protocols for seed in (0, 1)}
     assert len(folders) == len(trained) * len(benchmark_.protocols) * 2
     assert all(name.replace("_", "").isalnum() for name in folders)
@@ -65,6 +65,17 @@ def test_a_rows_command_trains_what_the_benchmark_trains(benchmark_: Benchmark) 
     for protocol in benchmark_.protocols:
         for row in benchmark_.rows:
             lines = commands(benchmark_, row, protocol, data=Path("set"), work=Path("w"))
+            if row.fused:
+                written = {
+                    line.split(" --out ")[1]
+                    for part in row.fused
+                    for line in commands(benchmark_, benchmark_.row(part), protocol, data=Path("set"), work=Path("w"))
+                    if " --out " in line
+                }
+                read = [word for line in lines for word in shlex.split(line)[2:-2]]
+                assert all(line.endswith(" --space logits") for line in lines)
+                assert (set(read), len(read)) == (written, len(written))
+                continue
             if row.trained_as is not None and (row.members or row.neighbours):
                 tests, evaluations = lines[::2], lines[1::2]
                 for line in tests:
@@ -113,6 +124,7 @@ def test_rows_without_training_name_a_row_before_them() -> None:
         names = [row.name for row in table.rows]
         for place, row in enumerate(table.rows):
             assert row.trained_as is None or row.trained_as in names[:place]
+            assert set(row.fused) <= set(names[:place])
     assert BENCHMARKS["ablation, nwucla"].row(FULL).overrides == ()
 
 

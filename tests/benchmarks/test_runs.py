@@ -1,5 +1,6 @@
 """One tiny benchmark is run, stopped, resumed and printed."""
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,16 +13,17 @@ from small_sets import clip, small_set
 from torch import nn
 
 from benchmarks import command_line, runs
+from benchmarks.jobs import Options, config_digest
 from benchmarks.measure import cost, device_name
 from benchmarks.results_file import read_results
 from benchmarks.rows import Benchmark, Column, Protocol, Row
-from benchmarks.runs import Options, run
+from benchmarks.runs import run
 from benchmarks.sets import few_to_train, long_tailed_set, simulated_set
 from pcan_pose.config import find_config
 from pcan_pose.data.streams import input_channels
 from pcan_pose.engine import test as testing
 from pcan_pose.errors import ConfigError, DataError
-from pcan_pose.fusion import joint_probability
+from pcan_pose.fusion import fuse, joint_probability
 from pcan_pose.keypoints import read_set, write_set
 from pcan_pose.metrics import evaluate
 from pcan_pose.scores import ScoreSet
@@ -133,7 +135,7 @@ def test_an_edited_configuration_file_is_noticed(
     copy.write_text(text)
     table, one = replace(table, config=str(copy)), replace(options, seeds=1)
     (entry, _) = run(table, table.rows[:1], one)
-    assert entry["config"] == runs.config_digest(str(copy))
+    assert entry["config"] == config_digest(str(copy))
     copy.write_text(f"# a comment changes nothing\n{text}")
     counted_again = counted(monkeypatch)
     run(table, table.rows[:1], one)
@@ -163,6 +165,51 @@ def test_a_member_of_a_committee_has_a_row_of_its_own(data: Path, options: Optio
     scores = testing.test_run(options.work / "committee_0", "test", device="cpu", members=(2,))
     found = evaluate(scores.action_logits, scores.body_logits, scores.labels, scores.taxonomy).summary()
     assert {name: part[name] for name in found} == found
+
+
+def test_a_row_fuses_the_kept_scores_of_others(
+    data: Path, options: Options, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rows = (
+        Row("one", seeds=2),
+        Row("other", ("optim.lr=0.3",), seeds=2),
+        Row("both", seeds=2, fused=("one", "other")),
+    )
+    protocols = (Protocol({"": "test", "half_": "half"}),)
+    table = Benchmark("demo", rows, COLUMNS, lambda seed: data, protocols, TINY)
+    kept = replace(options, scores=tmp_path / "scores", seeds=1)
+
+    # What a row fuses has to be there, or on its way; this is found before anything is trained.
+    trained = counted(monkeypatch)
+    with pytest.raises(DataError, match=r"both, seed 0: fuses row 'other', not measured yet; name it in --rows too"):
+        run(table, [rows[0], rows[2]], kept)
+    with pytest.raises(DataError, match=r"both, seed 0: fuses scores, and none are kept"):
+        run(table, rows, options)
+    assert trained == []
+
+    one, other, both = run(table, rows, kept)
+    assert trained == ["one_0", "other_0"]
+    assert sorted(file.name for file in (tmp_path / "scores").iterdir()) == [
+        "both_0.parquet",
+        "one_0.parquet",
+        "other_0.parquet",
+    ]
+    for split, prefix in (("test", ""), ("half", "half_")):
+        parts = [testing.test_run(options.work / name, split, device="cpu") for name in ("one_0", "other_0")]
+        whole = fuse(parts, space="logits")
+        found = evaluate(whole.action_logits, whole.body_logits, whole.labels, whole.taxonomy).summary()
+        assert {name: both[f"{prefix}{name}"] for name in found} == found
+    assert both["overrides"] == [" ".join(["fused: one", *TINY]), " ".join(["fused: other", *TINY, "optim.lr=0.3"])]
+    for number in ("parameters", "gflops", "seconds"):
+        assert both[number] == one[number] + other[number]
+    assert (both["torch"], both["threads"]) == (one["torch"], 1)
+    assert run(table, rows, kept) == [one, other, both]
+
+    # A part that was measured without its scores being kept cannot be fused.
+    (tmp_path / "scores" / "one_0.parquet").unlink()
+    options.out.write_text(json.dumps([one, other]))
+    with pytest.raises(DataError, match=r"fuses the scores of row 'one', but there is no .*one_0\.parquet"):
+        run(table, rows, kept)
 
 
 def test_cost_counts_every_weight_and_product(table: Benchmark, options: Options, data: Path) -> None:
