@@ -1,1 +1,1 @@
-"""Commands that reproduce the README's tables: ``python -m benchmarks.nwucla`` and so on, in the project's folder."""
+"""Commands that make the tables of docs/results.md: ``python -m benchmarks.nwucla`` and so on, in a checkout."""

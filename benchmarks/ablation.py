@@ -54,7 +54,9 @@ def nwucla(data: Path, work: Path, ratio: float) -> Benchmark:
     protocol = Protocol({"": "xview_test", "clean_": "xview_test_clean", "tail_": "long_tail_xview_test"})
     columns = (COLUMNS[0], CLEAN, *COLUMNS[1:])
     described = (f"--ratio {ratio:g}",)
-    return Benchmark("nwucla_small", rows("xview_train"), columns, of_seed, (protocol,), SMALL, described)
+    return Benchmark(
+        "ablation nwucla", "nwucla_small", rows("xview_train"), columns, of_seed, (protocol,), SMALL, described, verdict
+    )
 
 
 def simulated(given: Namespace) -> Benchmark:
@@ -65,7 +67,9 @@ def simulated(given: Namespace) -> Benchmark:
 
     protocol = Protocol({"": given.split, "tail_": f"long_tail_{given.split}"})
     described = (*describe_simulation(given), f"--ratio {given.ratio:g}")
-    return Benchmark("demo", rows("train"), COLUMNS, of_seed, (protocol,), COMMON, described)
+    return Benchmark(
+        "ablation simulated", "demo", rows("train"), COLUMNS, of_seed, (protocol,), COMMON, described, verdict
+    )
 
 
 def verdict(entries: Sequence[Entry]) -> list[str]:
@@ -102,5 +106,4 @@ if __name__ == "__main__":
     given = options.parse_args()
     given.out, given.work = (Path(str(path).replace("<on>", given.on)) for path in (given.out, given.work))
     table = nwucla(given.data, given.work, given.ratio) if given.on == "nwucla" else simulated(given)
-    shown, _ = main(table, given)
-    print("\n".join(["", *verdict(shown)]))
+    main(table, given)

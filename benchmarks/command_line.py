@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.docs_page import RESULTS, fill
 from benchmarks.jobs import Options, jobs, recorded
 from benchmarks.results_file import Entry, read_results
 from benchmarks.rows import Benchmark, Row, commands
@@ -47,13 +48,17 @@ def parser(description: str | None, *, out: str, work: str, scores: str | None =
     )
     made.add_argument("--print-only", action="store_true", help="print the table of what there is; train nothing")
     made.add_argument(
+        "--write-docs", action="store_true", help="write the whole table into the page of results besides"
+    )
+    made.add_argument("--docs", type=Path, default=RESULTS, help="that page; default: %(default)s")
+    made.add_argument(
         "--commands", action="store_true", help="print the commands of each row with seed 0; train nothing"
     )
     return made
 
 
-def main(benchmark: Benchmark, arguments: Namespace) -> tuple[list[Entry], Options]:
-    """Do what the command line asks for, print the table or the commands, and return what the table shows.
+def main(benchmark: Benchmark, arguments: Namespace) -> None:
+    """Do what the command line asks for, and print the table or the commands.
 
     An error of ours ends the program with its message.
     """
@@ -71,14 +76,27 @@ def main(benchmark: Benchmark, arguments: Namespace) -> tuple[list[Entry], Optio
         trained = _by_protocols(benchmark, arguments.protocols)
         if arguments.commands:
             _print_commands(trained, rows, options)
-            return [], options
+            return
         if not arguments.print_only:
             run(trained, rows, options)
-        entries = _shown(benchmark, rows, options)
+        print(report(benchmark, rows, options))
+        if arguments.write_docs:
+            everything = replace(options, seeds=None)
+            fill(arguments.docs, benchmark.name, report(benchmark, benchmark.rows, everything))
     except PcanError as error:
         sys.exit(str(error))
-    print(markdown(entries, [row.name for row in rows], benchmark.columns))
-    return entries, options
+
+
+def report(benchmark: Benchmark, rows: Sequence[Row], options: Options) -> str:
+    """Return the table of what is measured, and what the benchmark says of it.
+
+    Raises:
+        DataError: If something was measured with other settings than these.
+    """
+    entries = _shown(benchmark, rows, options)
+    table = markdown(entries, [row.name for row in rows], benchmark.columns)
+    said = [f"- {sentence}" for sentence in benchmark.verdict(entries)]
+    return "\n".join([table, *([""] if said else []), *said])
 
 
 def _chosen(benchmark: Benchmark, names: Sequence[str] | None) -> list[Row]:

@@ -5,7 +5,7 @@
 
 Trains configs/nwucla_small.yaml, nwucla.yaml for the committee, and nwucla_joints.yaml for two refined encoders on one
 stream, once for each row, protocol and seed, on a CPU or a GPU. Resumes where it was stopped, writes every number as
-JSON, keeps every entry's scores, and prints the README's table. The protocols: views 1 and 2 to view 3, measured on all
+JSON, keeps every entry's scores, and prints the table. The protocols: views 1 and 2 to view 3, measured on all
 464 takes and on the 369 that have no twin in training; and leak-free, trained without those twins and measured on all
 464.
 
@@ -70,7 +70,7 @@ COLUMNS = (
 
 def benchmark(data: Path) -> Benchmark:
     """Return the table on a keypoint set, the same for every seed."""
-    return Benchmark("nwucla_small", ROWS, COLUMNS, lambda seed: data, PROTOCOLS)
+    return Benchmark("nwucla", "nwucla_small", ROWS, COLUMNS, lambda seed: data, PROTOCOLS)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,11 @@ A row is a set of ``--set`` overrides of one configuration, so that anybody can 
 
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from benchmarks.results_file import Entry
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ class Benchmark:
     """A table.
 
     Attributes:
+        name: what it is called in the page of results.
         config: name of the configuration that rows change, unless they name another.
         rows: the lines; what measures another row's runs comes after it.
         columns: the columns.
@@ -85,8 +88,10 @@ class Benchmark:
         protocols: the main one, named "", and further ones.
         common: settings of all rows.
         described: options that decided the data, in words; results of other data are not mixed with.
+        verdict: gives sentences on its entries, to stand below the table.
     """
 
+    name: str
     config: str
     rows: tuple[Row, ...]
     columns: tuple[Column, ...]
@@ -94,6 +99,7 @@ class Benchmark:
     protocols: tuple[Protocol, ...] = field(default=(Protocol({"": "test"}),))
     common: tuple[str, ...] = ()
     described: tuple[str, ...] = ()
+    verdict: Callable[[Sequence[Entry]], list[str]] = lambda entries: []
 
     def row(self, name: str) -> Row:
         """Return the row of that name."""

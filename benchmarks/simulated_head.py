@@ -3,7 +3,7 @@
     python -m benchmarks.simulated_head
 
 Trains configs/demo.yaml once for each row and seed on the demo's number of clips and tests on many more, so that the
-test's own chance matters little. Resumes where it was stopped, writes every number as JSON and prints the README's
+test's own chance matters little. Resumes where it was stopped, writes every number as JSON and prints the
 table.
 """
 
@@ -51,7 +51,7 @@ def benchmark(given: Namespace) -> Benchmark:
         return simulated_set(given.work, clips=given.clips, train_clips=given.train_clips, seed=seed)
 
     protocol = Protocol({"": given.split})
-    return Benchmark("demo", ROWS, COLUMNS, data, (protocol,), COMMON, describe_simulation(given))
+    return Benchmark("simulated head", "demo", ROWS, COLUMNS, data, (protocol,), COMMON, describe_simulation(given))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
-"""The recorded speed as Markdown, written between two markers of a page."""
+"""The recorded speed as Markdown."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from benchmarks.docs_page import fill
 from benchmarks.measure import threads_text
 from benchmarks.speed_file import Group
 from benchmarks.speed_networks import BASELINE
 from benchmarks.speed_timing import Figure
-from pcan_pose.atomic import atomic_write
-from pcan_pose.errors import DataError
 
 TITLES = {
     "encoders": "Encoders",
@@ -41,14 +40,7 @@ def write_docs(page: Path, groups: Mapping[str, Group], device: str) -> None:
     Raises:
         DataError: If the page does not have both markers, once and in order.
     """
-    start, end = f"<!-- speed {device} -->", f"<!-- end of speed {device} -->"
-    text = page.read_text(encoding="utf-8")
-    before, found, rest = text.partition(start)
-    inside, closed, after = rest.partition(end)
-    if not found or not closed or start in inside + after or end in before + after:
-        raise DataError(f"{page}: expected the markers '{start}' and '{end}', once and in this order.")
-    with atomic_write(page) as temporary:
-        temporary.write_text(f"{before}{start}\n\n{markdown(groups)}\n\n{end}{after}", encoding="utf-8")
+    fill(page, f"speed {device}", markdown(groups))
 
 
 def markdown(groups: Mapping[str, Group]) -> str:

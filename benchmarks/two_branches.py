@@ -5,7 +5,7 @@
 For each seed: simulates people, with a noisy pose estimator, and films them; cuts crops out of the videos; trains the
 pose branch, and the RGB branch from ImageNet's weights and, for as many epochs, from random ones; fits the fusion's
 weights on val and measures all on test. The person in the pictures is small, and the skeletons' joints are off by more
-than usual. Resumes where it was stopped, writes every number as JSON and prints the README's table.
+than usual. Resumes where it was stopped, writes every number as JSON and prints the table.
 """
 
 import json
@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.docs_page import RESULTS, fill
 from benchmarks.measure import device_name
 from pcan_pose.alignment import align
 from pcan_pose.atomic import atomic_write
@@ -64,7 +65,10 @@ def main() -> None:
             given.out.parent.mkdir(parents=True, exist_ok=True)
             with atomic_write(given.out) as temporary:
                 temporary.write_text(json.dumps(results, indent=1) + "\n")
-    print(table([results[str(seed)] for seed in range(given.seeds)]))
+    shown = table([results[str(seed)] for seed in range(given.seeds)])
+    print(shown)
+    if given.write_docs:
+        fill(RESULTS, "two branches", shown)
 
 
 def one_seed(given: Namespace, seed: int) -> dict[str, Numbers]:
@@ -109,7 +113,7 @@ def one_seed(given: Namespace, seed: int) -> dict[str, Numbers]:
 
 
 def table(seeds: list[dict[str, Numbers]]) -> str:
-    """Return the README's table: mean and standard deviation over the seeds, in per cent."""
+    """Return the table: mean and standard deviation over the seeds, in per cent."""
     lines = ["| row | " + " | ".join(COLUMNS) + " |", "| --- |" + " --- |" * len(COLUMNS)]
     for row in seeds[0]:
         cells = []
@@ -148,6 +152,7 @@ def _options() -> Namespace:
     options.add_argument("--size", type=int, default=64, help="of the pictures, pixels")
     options.add_argument("--rgb-epochs", type=int, default=8)
     options.add_argument("--device", default="auto")
+    options.add_argument("--write-docs", action="store_true", help="write the table into the page of results besides")
     options.add_argument("--workers", type=int, default=1, help="processes that draw and decode")
     return options.parse_args()
 

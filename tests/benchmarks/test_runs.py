@@ -55,7 +55,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def table(data: Path) -> Benchmark:
     protocols = (Protocol({"": "test", "half_": "half"}), Protocol({"": "half"}, "other", ("data.frames=6",)))
-    return Benchmark("demo", ROWS, COLUMNS, lambda seed: data, protocols, TINY)
+    return Benchmark("demo", "demo", ROWS, COLUMNS, lambda seed: data, protocols, TINY)
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_a_member_of_a_committee_has_a_row_of_its_own(data: Path, options: Optio
         Row("second member", trained_as="committee", members=(2,), seeds=1),
         Row("with neighbours", trained_as="committee", neighbours=5, seeds=1),
     )
-    table = Benchmark("demo", rows, COLUMNS, lambda seed: data, (Protocol({"": "test"}),), TINY)
+    table = Benchmark("demo", "demo", rows, COLUMNS, lambda seed: data, (Protocol({"": "test"}),), TINY)
     whole, part, asked = run(table, rows, options)
     assert asked["overrides"] == [*whole["overrides"], "--neighbours 5"]
     assert asked["parameters"] == whole["parameters"] and asked["action_top1"] != whole["action_top1"]
@@ -176,7 +176,7 @@ def test_a_row_fuses_the_kept_scores_of_others(
         Row("both", seeds=2, fused=("one", "other")),
     )
     protocols = (Protocol({"": "test", "half_": "half"}),)
-    table = Benchmark("demo", rows, COLUMNS, lambda seed: data, protocols, TINY)
+    table = Benchmark("demo", "demo", rows, COLUMNS, lambda seed: data, protocols, TINY)
     kept = replace(options, scores=tmp_path / "scores", seeds=1)
 
     # What a row fuses has to be there, or on its way; this is found before anything is trained.
