@@ -23,8 +23,8 @@ from pcan_pose.skeleton import skeleton
 from pcan_pose.taxonomy import MA52
 
 BASELINE = "stgcn++"
-ENCODERS = ("pose", "committee", BASELINE, "ctr-gcn")
-OURS = ("pose", "committee")
+ENCODERS = ("pose", "refined", "committee", BASELINE, "ctr-gcn")
+OURS = ("pose", "refined", "committee")
 PRECISIONS = ("fp32", "bf16")
 LAYOUT, DIMS = "openpose28", 2
 NO_FOLDING = "pcan_pose.models.folding is not there"
