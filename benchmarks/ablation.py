@@ -85,12 +85,19 @@ def verdict(entries: Sequence[Entry]) -> list[str]:
                 statistics.mean(entry[f"{prefix}{number}"] - without[f"{prefix}{number}"] for entry, without in pairs)
                 for number in ("action_f1_macro", "action_top1")
             )
-            passes = gain > 0 and change >= -ALLOWED_LOSS
             lines.append(
                 f"{name}, {where}: macro F1 {100 * gain:+.1f}, top-1 {100 * change:+.1f} over {len(pairs)} seeds: "
-                f"{'raises macro F1 at no more than 1 point of top-1' if passes else 'does not help; stays off'}."
+                f"{_verdict(gain, change)}."
             )
     return lines
+
+
+def _verdict(gain: float, change: float) -> str:
+    if gain <= 0:
+        return "does not raise macro F1"
+    if change < -ALLOWED_LOSS:
+        return "raises macro F1, at more than 1 point of top-1"
+    return "raises macro F1, at no more than 1 point of top-1"
 
 
 if __name__ == "__main__":
@@ -104,6 +111,8 @@ if __name__ == "__main__":
     )
     add_simulation(options)
     given = options.parse_args()
-    given.out, given.work = (Path(str(path).replace("<on>", given.on)) for path in (given.out, given.work))
+    given.out, given.work, given.recorded = (
+        Path(str(path).replace("<on>", given.on)) for path in (given.out, given.work, given.recorded)
+    )
     table = nwucla(given.data, given.work, given.ratio) if given.on == "nwucla" else simulated(given)
     main(table, given)

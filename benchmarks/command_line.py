@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.docs_page import RESULTS, fill
-from benchmarks.jobs import Options, jobs, recorded
-from benchmarks.results_file import Entry, read_results
+from benchmarks.docs_page import RESULTS, fill, section
+from benchmarks.jobs import Job, Options, jobs, recorded
+from benchmarks.results_file import Entry, key, read_results
 from benchmarks.rows import Benchmark, Row, commands
 from benchmarks.runs import run
 from benchmarks.table import markdown
@@ -18,14 +18,13 @@ from pcan_pose.errors import PcanError
 MAIN = "main"
 
 
-def parser(description: str | None, *, out: str, work: str, scores: str | None = None) -> ArgumentParser:
+def parser(description: str | None, *, out: str, work: str) -> ArgumentParser:
     """Return a parser with the options that all benchmarks have.
 
     Args:
         description: The benchmark's own docstring.
         out: Where its results lie.
         work: Where its runs lie.
-        scores: Where the scores of its entries lie; None keeps none unless the command says so.
     """
     made = ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--out", type=Path, default=Path(out), help="JSON file of the results; default: %(default)s")
@@ -33,8 +32,7 @@ def parser(description: str | None, *, out: str, work: str, scores: str | None =
     made.add_argument(
         "--scores",
         type=Path,
-        default=None if scores is None else Path(scores),
-        help="folder that keeps each entry's scores on the main split; default: %(default)s",
+        help="folder that keeps each entry's scores on the main split; default: beside --out, where it keeps any",
     )
     made.add_argument("--rows", nargs="+", metavar="ROW", help="names of rows; default: all")
     made.add_argument(
@@ -48,12 +46,15 @@ def parser(description: str | None, *, out: str, work: str, scores: str | None =
     )
     made.add_argument("--print-only", action="store_true", help="print the table of what there is; train nothing")
     made.add_argument(
-        "--write-docs", action="store_true", help="write the whole table into the page of results besides"
+        "--write-docs", action="store_true", help="write the table of all that is recorded into a page besides"
     )
-    made.add_argument("--docs", type=Path, default=RESULTS, help="that page; default: %(default)s")
+    made.add_argument("--docs", type=Path, help=f"that page; default: {RESULTS.name}, of the recorded results alone")
     made.add_argument(
-        "--commands", action="store_true", help="print the commands of each row with seed 0; train nothing"
+        "--commands",
+        action="store_true",
+        help="print the commands of each row with seed 0 and train nothing; a simulated set is made if it is not there",
     )
+    made.set_defaults(recorded=Path(out))
     return made
 
 
@@ -62,6 +63,7 @@ def main(benchmark: Benchmark, arguments: Namespace) -> None:
 
     An error of ours ends the program with its message.
     """
+    beside = arguments.out.with_name(f"{arguments.out.stem}_scores") if benchmark.keeps_scores else None
     options = Options(
         out=arguments.out,
         work=arguments.work,
@@ -69,7 +71,7 @@ def main(benchmark: Benchmark, arguments: Namespace) -> None:
         threads=arguments.threads,
         overrides=tuple(arguments.overrides),
         seeds=arguments.seeds,
-        scores=arguments.scores,
+        scores=arguments.scores or beside,
     )
     try:
         rows = _chosen(benchmark, arguments.rows)
@@ -77,26 +79,48 @@ def main(benchmark: Benchmark, arguments: Namespace) -> None:
         if arguments.commands:
             _print_commands(trained, rows, options)
             return
+        page = _page(benchmark, arguments) if arguments.write_docs else None
         if not arguments.print_only:
             run(trained, rows, options)
-        print(report(benchmark, rows, options))
-        if arguments.write_docs:
-            everything = replace(options, seeds=None)
-            fill(arguments.docs, benchmark.name, report(benchmark, benchmark.rows, everything))
+        print(report(benchmark, rows, _shown(benchmark, rows, options)))
+        if page is not None:
+            fill(page, benchmark.name, report(benchmark, benchmark.rows, everything(benchmark, options)))
     except PcanError as error:
         sys.exit(str(error))
 
 
-def report(benchmark: Benchmark, rows: Sequence[Row], options: Options) -> str:
-    """Return the table of what is measured, and what the benchmark says of it.
+def report(benchmark: Benchmark, rows: Sequence[Row], entries: Sequence[Entry]) -> str:
+    """Return the table of what is measured, and what the benchmark says of it."""
+    table = markdown(entries, [row.name for row in rows], benchmark.columns)
+    said = [f"- {sentence}" for sentence in benchmark.verdict(entries)]
+    return "\n".join([table, *([""] if said else []), *said])
+
+
+def everything(benchmark: Benchmark, options: Options) -> list[Entry]:
+    """Return all results of the benchmark's rows and protocols, of whatever seed.
 
     Raises:
         DataError: If something was measured with other settings than these.
     """
-    entries = _shown(benchmark, rows, options)
-    table = markdown(entries, [row.name for row in rows], benchmark.columns)
-    said = [f"- {sentence}" for sentence in benchmark.verdict(entries)]
-    return "\n".join([table, *([""] if said else []), *said])
+    entries = read_results(options.out)
+    rows = {row.name: row for row in benchmark.rows}
+    protocols = {protocol.name: protocol for protocol in benchmark.protocols}
+    known = [(rows.get(row), protocols.get(protocol), seed) for row, protocol, seed in map(key, entries)]
+    found = [
+        recorded(benchmark, Job(row, protocol, seed), options, entries)
+        for row, protocol, seed in known
+        if row and protocol
+    ]
+    return [entry for entry in found if entry is not None]
+
+
+def _page(benchmark: Benchmark, arguments: Namespace) -> Path:
+    """Return the page to write the table into, which is there and has room for it."""
+    if arguments.docs is None and (arguments.out != arguments.recorded or arguments.overrides):
+        sys.exit(f"--write-docs: {RESULTS.name} shows {arguments.recorded}, as it is; name another page with --docs.")
+    page: Path = arguments.docs or RESULTS
+    section(page, benchmark.name)
+    return page
 
 
 def _chosen(benchmark: Benchmark, names: Sequence[str] | None) -> list[Row]:

@@ -12,7 +12,7 @@ def fill(page: Path, name: str, content: str) -> None:
     """Write Markdown between a name's markers; the rest of the page stays.
 
     Raises:
-        DataError: If the page does not have both markers, once and in order.
+        DataError: If the page cannot be read, or does not have both markers, once and in order.
     """
     before, _, after = _parts(page, name)
     start, end = _markers(name)
@@ -24,14 +24,18 @@ def section(page: Path, name: str) -> str:
     """Return the Markdown between a name's markers.
 
     Raises:
-        DataError: If the page does not have both markers, once and in order.
+        DataError: If the page cannot be read, or does not have both markers, once and in order.
     """
     return _parts(page, name)[1].strip()
 
 
 def _parts(page: Path, name: str) -> tuple[str, str, str]:
     start, end = _markers(name)
-    before, found, rest = page.read_text(encoding="utf-8").partition(start)
+    try:
+        text = page.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{page}: cannot be read ({error.strerror or error}).") from error
+    before, found, rest = text.partition(start)
     inside, closed, after = rest.partition(end)
     if not found or not closed or start in inside + after or end in before + after:
         raise DataError(f"{page}: expected the markers '{start}' and '{end}', once and in this order.")

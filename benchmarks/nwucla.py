@@ -70,13 +70,11 @@ COLUMNS = (
 
 def benchmark(data: Path) -> Benchmark:
     """Return the table on a keypoint set, the same for every seed."""
-    return Benchmark("nwucla", "nwucla_small", ROWS, COLUMNS, lambda seed: data, PROTOCOLS)
+    return Benchmark("nwucla", "nwucla_small", ROWS, COLUMNS, lambda seed: data, PROTOCOLS, keeps_scores=True)
 
 
 if __name__ == "__main__":
-    options = parser(
-        __doc__, out="benchmarks/results/nwucla.json", work=WORK, scores="benchmarks/results/nwucla_scores"
-    )
+    options = parser(__doc__, out="benchmarks/results/nwucla.json", work=WORK)
     options.add_argument(
         "--data", type=Path, default=Path("data/nwucla"), help="the imported set; default: %(default)s"
     )

@@ -25,7 +25,7 @@ class Row:
         body_weight: weight of the body parts when the two levels are fused at inference; 0 is off.
         neighbours: nearest training clips that are asked too at inference; 0 is off.
         config: name of the configuration that it changes; None takes the benchmark's.
-        fused: rows whose scores it is the mean logits of, with no training of its own; none trains.
+        fused: rows, each with a training of its own, whose scores it is the mean logits of; none trains itself.
     """
 
     name: str
@@ -37,6 +37,11 @@ class Row:
     neighbours: int = 0
     config: str | None = None
     fused: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        own = (self.overrides, self.trained_as, self.members, self.body_weight, self.neighbours, self.config)
+        if self.fused and any(own):
+            raise ValueError(f"row {self.name!r} fuses the scores of others and has nothing else of its own")
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,7 @@ class Benchmark:
         common: settings of all rows.
         described: options that decided the data, in words; results of other data are not mixed with.
         verdict: gives sentences on its entries, to stand below the table.
+        keeps_scores: whether the scores of its entries are kept beside the results, unless the command says otherwise.
     """
 
     name: str
@@ -100,6 +106,7 @@ class Benchmark:
     common: tuple[str, ...] = ()
     described: tuple[str, ...] = ()
     verdict: Callable[[Sequence[Entry]], list[str]] = lambda entries: []
+    keeps_scores: bool = False
 
     def row(self, name: str) -> Row:
         """Return the row of that name."""

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,7 +59,7 @@ def _check(benchmark: Benchmark, job: Job, options: Options, entries: Sequence[E
         if done is None and part not in todo:
             raise DataError(f"{shown(job)}: fuses row {part.row.name!r}, not measured yet; name it in --rows too.")
         if done is not None and not (file := options.scores / file_name(part)).is_file():
-            raise DataError(f"{shown(job)}: fuses the scores of row {part.row.name!r}, but there is no {file}.")
+            raise DataError(f"{shown(job)}: fuses the scores of row {part.row.name!r}, but there is no {file}; {_MEND}")
 
 
 def measure(benchmark: Benchmark, job: Job, options: Options) -> Entry:
@@ -70,8 +71,7 @@ def measure(benchmark: Benchmark, job: Job, options: Options) -> Entry:
     if options.scores is not None:
         write_scores(options.scores / file_name(job), scores[""])
     for prefix, of_split in scores.items():
-        metrics = evaluate(of_split.action_logits, of_split.body_logits, of_split.labels, of_split.taxonomy)
-        entry |= {f"{prefix}{name}": value for name, value in metrics.summary().items()}
+        entry |= {f"{prefix}{name}": value for name, value in _numbers(of_split).items()}
     return entry
 
 
@@ -97,22 +97,40 @@ def _tested(benchmark: Benchmark, job: Job, options: Options) -> tuple[Entry, di
 
 def _fused(benchmark: Benchmark, job: Job, options: Options) -> tuple[Entry, dict[str, ScoreSet]]:
     """Return what a row that fuses others' scores is made of: their costs summed, their logits averaged."""
-    parts = parts_of(benchmark, job)
     assert options.scores is not None  # `_check` saw to it
     entries = read_results(options.out)
-    found = [recorded(benchmark, part, options, entries) for part in parts]
-    measured = [part for part in found if part is not None]
-    whole = fuse([read_scores(options.scores / file_name(part)) for part in parts], space="logits")
+    measured: list[Entry] = []
+    parts: list[ScoreSet] = []
+    for part in parts_of(benchmark, job):
+        file, entry = options.scores / file_name(part), recorded(benchmark, part, options, entries)
+        assert entry is not None
+        scores = read_scores(file)
+        numbers = _numbers(scores)
+        if {name: entry.get(name) for name in numbers} != numbers:
+            raise DataError(f"{file}: has other metrics than {options.out} holds for {shown(part)}; {_MEND}")
+        measured.append(entry)
+        parts.append(scores)
+    whole = fuse(parts, space="logits")
     clips = read_index(benchmark.data(job.seed))
-    scores = {}
+    of_splits = {}
     for prefix, split in job.protocol.splits.items():
         chosen = set(clips.select(clips.in_split(split)).clip_ids)
-        scores[prefix] = whole.select(np.flatnonzero([clip_id in chosen for clip_id in whole.clip_ids]))
-    entry: Entry = described(benchmark, job, options)
+        of_splits[prefix] = whole.select(np.flatnonzero([clip_id in chosen for clip_id in whole.clip_ids]))
+        if len(of_splits[prefix]) < len(chosen):
+            raise DataError(f"{shown(job)}: scores are kept of the main split, which does not have all of {split!r}.")
+    made: Entry = described(benchmark, job, options)
     for name in ("torch", "device", "threads", "precision", "commit"):
-        values = list(dict.fromkeys(part[name] for part in measured))
-        entry[name] = values[0] if len(values) == 1 else " and ".join(map(str, values))
+        if values := list(dict.fromkeys(entry[name] for entry in measured if name in entry)):
+            made[name] = values[0] if len(values) == 1 else " and ".join(map(str, values))
     for name in ("parameters", "gflops", "seconds"):
-        if all(name in part for part in measured):
-            entry[name] = sum(part[name] for part in measured)
-    return entry, scores
+        if all(name in entry for entry in measured):
+            made[name] = sum(entry[name] for entry in measured)
+    return made, of_splits
+
+
+def _numbers(scores: ScoreSet) -> dict[str, Any]:
+    metrics = evaluate(scores.action_logits, scores.body_logits, scores.labels, scores.taxonomy)
+    return dict(metrics.summary())
+
+
+_MEND = "take its entry out to measure it again, or bring the file back."

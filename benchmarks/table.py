@@ -26,18 +26,7 @@ def markdown(entries: Sequence[Entry], rows: Sequence[str], columns: Sequence[Co
         seeds = sum(entry.get("protocol", "") == "" for entry in own)
         lines.append(f"| {row} | " + " | ".join(_cell(own, column, seeds) for column in columns) + f" | {seeds} |")
     shown = [entry for entry in entries if entry["row"] in rows]
-    machines = dict.fromkeys(
-        ", ".join(
-            [
-                *([str(entry["device"])] if "device" in entry else []),
-                *([threads_text(entry["threads"])] if entry.get("threads") else []),
-                *([str(entry["precision"])] if "precision" in entry else []),
-                f"torch {entry.get('torch', 'unknown')}",
-            ]
-        )
-        for entry in shown
-    )
-    note = f"{'; '.join(['Mean ± standard deviation over n seeds', *machines])}."
+    note = f"{'; '.join(['Mean ± standard deviation over n seeds', *_machines(shown)])}."
     if missing := [row for row in rows if row not in measured]:
         note += f" Not measured yet: {'; '.join(missing)}."
     return "\n".join([*lines, "", note])
@@ -47,6 +36,27 @@ def values_of(entries: Sequence[Entry], column: Column) -> list[float]:
     """Return a column's numbers over the seeds, scaled."""
     chosen = [entry for entry in entries if entry.get("protocol", "") == column.protocol]
     return [column.scale * float(entry[column.number]) for entry in chosen if entry.get(column.number) is not None]
+
+
+def _machines(entries: Sequence[Entry]) -> list[str]:
+    """Return what the entries were measured on; whatever is not the most frequent says which rows and seeds it has."""
+    groups: dict[str, dict[str, list[int]]] = {}
+    for entry in entries:
+        words = [
+            *([str(entry["device"])] if "device" in entry else []),
+            *([threads_text(entry["threads"])] if entry.get("threads") else []),
+            *([str(entry["precision"])] if "precision" in entry else []),
+            f"torch {entry.get('torch', 'unknown')}",
+        ]
+        seeds = groups.setdefault(", ".join(words), {}).setdefault(entry["row"], [])
+        if entry["seed"] not in seeds:
+            seeds.append(entry["seed"])
+    most, *others = sorted(groups, key=lambda words: -sum(map(len, groups[words].values()))) or [""]
+    exceptions = []
+    for words in others:
+        rows = [f"{row}: seed {', '.join(map(str, seeds))}" for row, seeds in groups[words].items()]
+        exceptions.append(f"{words} ({'; '.join(rows)})")
+    return [*([most] if most else []), *exceptions]
 
 
 def _cell(entries: Sequence[Entry], column: Column, seeds: int) -> str:

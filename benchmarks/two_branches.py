@@ -13,13 +13,14 @@ import shutil
 import subprocess
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 import torch
 
-from benchmarks.docs_page import RESULTS, fill
+from benchmarks.docs_page import RESULTS, fill, section
 from benchmarks.measure import device_name
 from pcan_pose.alignment import align
 from pcan_pose.atomic import atomic_write
@@ -33,6 +34,8 @@ from pcan_pose.metrics import evaluate
 from pcan_pose.scores import ScoreSet
 
 Numbers = dict[str, float]
+RECORDED = Path("benchmarks/results/two_branches.json")
+SECTION = "two branches"
 COLUMNS = {
     "action top-1": "action_top1",
     "action macro F1": "action_f1_macro",
@@ -51,24 +54,28 @@ RGB = (
 )  # fmt: skip
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run what is missing and print the table."""
-    given = _options()
+    given = _options(arguments)
     results: dict[str, Any] = (
-        json.loads(given.out.read_text()) if given.out.exists() else {"settings": _settings(given)}
+        json.loads(given.out.read_text()) if given.out.exists() else {"settings": _settings(given), "machines": {}}
     )
     if results["settings"] != _settings(given):
         sys.exit(f"{given.out}: made with {results['settings']}, not {_settings(given)}; name another --out.")
-    for seed in range(given.seeds):
-        if str(seed) not in results:
-            results[str(seed)] = one_seed(given, seed)
+    if given.write_docs:
+        if given.docs is None and given.out != RECORDED:
+            sys.exit(f"--write-docs: {RESULTS.name} shows {RECORDED}; name another page with --docs.")
+        section(given.docs or RESULTS, SECTION)
+    for seed in () if given.print_only else map(str, range(given.seeds)):
+        if seed not in results:
+            results[seed] = one_seed(given, int(seed))
+            results["machines"][seed] = f"{device_name(pick_device(given.device))}, torch {torch.__version__}"
             given.out.parent.mkdir(parents=True, exist_ok=True)
             with atomic_write(given.out) as temporary:
                 temporary.write_text(json.dumps(results, indent=1) + "\n")
-    shown = table([results[str(seed)] for seed in range(given.seeds)])
-    print(shown)
+    print(table(results))
     if given.write_docs:
-        fill(RESULTS, "two branches", shown)
+        fill(given.docs or RESULTS, SECTION, table(results))
 
 
 def one_seed(given: Namespace, seed: int) -> dict[str, Numbers]:
@@ -112,17 +119,19 @@ def one_seed(given: Namespace, seed: int) -> dict[str, Numbers]:
     return rows
 
 
-def table(seeds: list[dict[str, Numbers]]) -> str:
-    """Return the table: mean and standard deviation over the seeds, in per cent."""
-    lines = ["| row | " + " | ".join(COLUMNS) + " |", "| --- |" + " --- |" * len(COLUMNS)]
-    for row in seeds[0]:
+def table(results: dict[str, Any]) -> str:
+    """Return the table: mean and standard deviation over the seeds, in per cent, and what they were measured on."""
+    seeds = [numbers for seed, numbers in results.items() if seed.isdecimal()]
+    lines = ["| row | " + " | ".join(COLUMNS) + " | n |", "| --- |" + " --- |" * (len(COLUMNS) + 1)]
+    for row in seeds[0] if seeds else ():
         cells = []
         for number in COLUMNS.values():
             values = [100 * seed[row][number] for seed in seeds]
             spread = f" ± {stdev(values):.1f}" if len(values) > 1 else ""
             cells.append(f"{mean(values):.1f}{spread}")
-        lines.append(f"| {row} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        lines.append(f"| {row} | " + " | ".join([*cells, str(len(seeds))]) + " |")
+    machines = dict.fromkeys(results["machines"].values())
+    return "\n".join([*lines, "", f"{'; '.join(['Mean ± standard deviation over n seeds', *machines])}."])
 
 
 def _measure(scores: ScoreSet) -> Numbers:
@@ -131,18 +140,16 @@ def _measure(scores: ScoreSet) -> Numbers:
 
 
 def _settings(given: Namespace) -> dict[str, Any]:
-    keys = ("clips", "noise", "ambiguity", "height", "size", "rgb_epochs")
-    machine = {"device": device_name(pick_device(given.device)), "torch": str(torch.__version__)}
-    return {key: getattr(given, key) for key in keys} | machine
+    return {key: getattr(given, key) for key in ("clips", "noise", "ambiguity", "height", "size", "rgb_epochs")}
 
 
 def _command(*words: str) -> None:
     subprocess.run([sys.executable, "-m", "pcan_pose", *words], check=True)
 
 
-def _options() -> Namespace:
+def _options(arguments: Sequence[str] | None) -> Namespace:
     options = ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    options.add_argument("--out", type=Path, default=Path("benchmarks/results/two_branches.json"))
+    options.add_argument("--out", type=Path, default=RECORDED)
     options.add_argument("--work", type=Path, default=Path("runs/two_branches"), help="folder of data and runs")
     options.add_argument("--seeds", type=int, default=3)
     options.add_argument("--clips", type=int, default=2600, help="three fifths of them train")
@@ -152,9 +159,11 @@ def _options() -> Namespace:
     options.add_argument("--size", type=int, default=64, help="of the pictures, pixels")
     options.add_argument("--rgb-epochs", type=int, default=8)
     options.add_argument("--device", default="auto")
-    options.add_argument("--write-docs", action="store_true", help="write the table into the page of results besides")
+    options.add_argument("--write-docs", action="store_true", help="write the table into a page besides")
+    options.add_argument("--docs", type=Path, help=f"that page; default: {RESULTS.name}, of the recorded results alone")
+    options.add_argument("--print-only", action="store_true", help="print the table of what there is; train nothing")
     options.add_argument("--workers", type=int, default=1, help="processes that draw and decode")
-    return options.parse_args()
+    return options.parse_args(arguments)
 
 
 if __name__ == "__main__":

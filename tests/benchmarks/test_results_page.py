@@ -1,14 +1,13 @@
 """The tables of the documentation are those of the recorded results."""
 
-import json
 import re
 from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
-from benchmarks import ablation, nwucla, simulated_head, two_branches
-from benchmarks.command_line import main, parser, report
+from benchmarks import ablation, command_line, nwucla, simulated_head
+from benchmarks.command_line import everything, main, parser, report
 from benchmarks.docs_page import RESULTS, fill, section
 from benchmarks.jobs import Options
 from benchmarks.rows import Benchmark
@@ -27,33 +26,55 @@ TABLES = {
 
 @pytest.mark.parametrize(("name", "table"), TABLES.items(), ids=TABLES)
 def test_the_page_of_results_is_what_the_command_writes(name: str, table: Benchmark) -> None:
-    options = Options(out=RECORDED / f"{name}.json", work=Path("w"))
-    assert section(RESULTS, table.name) == report(table, table.rows, options)
+    entries = everything(table, Options(out=RECORDED / f"{name}.json", work=Path("w")))
+    assert entries
+    assert section(RESULTS, table.name) == report(table, table.rows, entries)
 
 
-def test_the_two_branches_table_is_what_was_measured() -> None:
-    results = json.loads((RECORDED / "two_branches.json").read_text())
-    seeds = [results[key] for key in sorted(results.keys() - {"settings"})]
-    assert section(RESULTS, "two branches") == two_branches.table(seeds)
-
-
-def test_the_readme_shows_lines_of_the_page_of_results() -> None:
+@pytest.mark.parametrize(
+    ("heading", "name", "least"),
+    [("NW-UCLA", "nwucla", 3), ("The hierarchical head", "simulated head", 4), ("Pose and RGB", "two branches", 3)],
+)
+def test_the_readme_shows_lines_of_the_page_of_results(heading: str, name: str, least: int) -> None:
     readme = (PROJECT / "README.md").read_text(encoding="utf-8")
     results = readme[readme.index("## Results") : readme.index("## What is where")]
-    lines = [line for line in results.splitlines() if line.startswith("| ")]
-    assert len(lines) > 12
-    whole = RESULTS.read_text(encoding="utf-8").splitlines()
-    assert [line for line in lines if line not in whole] == []
+    shown = re.split(r"^### (.*)$", results, flags=re.MULTILINE)
+    text = shown[shown.index(heading) + 1]
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    whole = [line for line in section(RESULTS, name).splitlines() if line.startswith("| ")]
+    assert lines[:2] == whole[:2] and len(lines) >= least + 2
+    assert lines == [line for line in whole if line in lines], "a line that is not there, or in another order"
+
+
+def test_the_readmes_figures_of_the_head_on_nwucla_are_measured() -> None:
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    lines = section(RESULTS, "ablation nwucla").splitlines()
+    rows = {cells[1].strip(): cells[2].strip() for line in lines if len(cells := line.split("|")) > 3}
+    for row in ("plain cross-entropy", "full head (+ rectification)", "as published"):
+        assert f" {rows[row]}" in " ".join(readme.split())
 
 
 def test_a_command_writes_its_table_and_nothing_else(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- nwucla -->\nold\n<!-- end of nwucla -->\nafter\n")
-    words = ["--print-only", "--rows", "pose", "--write-docs", "--docs", str(page)]
-    main(TABLES["nwucla"], parser("", out=str(RECORDED / "nwucla.json"), work="w").parse_args(words))
-    # The page gets all rows, whichever were asked for.
+    results = parser("", out=str(RECORDED / "nwucla.json"), work="w")
+    words = ["--print-only", "--rows", "pose", "--seeds", "1", "--write-docs"]
+    main(TABLES["nwucla"], results.parse_args([*words, "--docs", str(page)]))
+    # The page gets all rows and seeds, whichever were asked for.
     whole = section(RESULTS, "nwucla")
     assert page.read_text() == f"before\n<!-- nwucla -->\n\n{whole}\n\n<!-- end of nwucla -->\nafter\n"
+
+    # The project's own page shows the recorded results, as they are.
+    for other in (["--out", str(tmp_path / "r.json")], ["--set", "optim.lr=1"]):
+        with pytest.raises(SystemExit, match=r"results\.md shows .*nwucla\.json, as it is; name another page"):
+            main(TABLES["nwucla"], results.parse_args([*words, *other]))
+
+
+def test_the_page_is_looked_at_before_anything_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command_line, "run", None)
+    given = parser("", out=str(tmp_path / "r.json"), work="w").parse_args(["--write-docs", "--docs", "no/page.md"])
+    with pytest.raises(SystemExit, match=r"no/page\.md: cannot be read \(No such file"):
+        main(TABLES["nwucla"], given)
 
 
 @pytest.mark.parametrize(

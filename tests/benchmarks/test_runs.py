@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from small_sets import clip, small_set
@@ -26,7 +27,7 @@ from pcan_pose.errors import ConfigError, DataError
 from pcan_pose.fusion import fuse, joint_probability
 from pcan_pose.keypoints import read_set, write_set
 from pcan_pose.metrics import evaluate
-from pcan_pose.scores import ScoreSet
+from pcan_pose.scores import ScoreSet, read_scores, write_scores
 
 TINY = (
     "data.val_split=null",
@@ -199,6 +200,10 @@ def test_a_row_fuses_the_kept_scores_of_others(
         whole = fuse(parts, space="logits")
         found = evaluate(whole.action_logits, whole.body_logits, whole.labels, whole.taxonomy).summary()
         assert {name: both[f"{prefix}{name}"] for name in found} == found
+    kept_scores = [
+        read_scores(tmp_path / "scores" / f"{name}_0.parquet").action_logits for name in ("one", "other", "both")
+    ]
+    np.testing.assert_allclose((kept_scores[0] + kept_scores[1]) / 2, kept_scores[2], rtol=0, atol=1e-6)
     assert both["overrides"] == [" ".join(["fused: one", *TINY]), " ".join(["fused: other", *TINY, "optim.lr=0.3"])]
     for number in ("parameters", "gflops", "seconds"):
         assert both[number] == one[number] + other[number]
@@ -210,6 +215,45 @@ def test_a_row_fuses_the_kept_scores_of_others(
     options.out.write_text(json.dumps([one, other]))
     with pytest.raises(DataError, match=r"fuses the scores of row 'one', but there is no .*one_0\.parquet"):
         run(table, rows, kept)
+    # Nor scores of another run of that name, nor of clips that the main split lacks.
+    scores = testing.test_run(options.work / "one_0", "test", device="cpu")
+    perfect = np.eye(scores.taxonomy.num_actions)[scores.labels]
+    write_scores(tmp_path / "scores" / "one_0.parquet", replace(scores, action_logits=perfect))
+    with pytest.raises(
+        DataError, match=r"one_0\.parquet: has other metrics than .* holds for one, seed 0; take its en"
+    ):
+        run(table, rows, kept)
+    write_scores(tmp_path / "scores" / "one_0.parquet", scores)
+    elsewhere = replace(table, protocols=(Protocol({"": "test", "half_": "train"}),))
+    with pytest.raises(DataError, match="kept of the main split, which does not have all of 'train'"):
+        run(elsewhere, rows, kept)
+
+
+def test_scores_are_kept_beside_the_results(table: Benchmark, tmp_path: Path) -> None:
+    words = ["--rows", "full", "--seeds", "1", "--protocols", "main", "--device", "cpu", "--threads", "1"]
+    for keeps in (True, False):
+        folder = tmp_path / str(keeps)
+        given = command_line.parser("", out=str(folder / "r.json"), work=str(folder / "w"))
+        command_line.main(replace(table, keeps_scores=keeps), given.parse_args(words))
+        assert (folder / "r_scores" / "full_0.parquet").is_file() == keeps
+
+
+def test_older_entries_may_be_fused(data: Path, options: Options, tmp_path: Path) -> None:
+    rows = (Row("one", seeds=1), Row("other", ("optim.lr=0.3",), seeds=1), Row("both", seeds=1, fused=("one", "other")))
+    table = Benchmark("demo", "demo", rows, COLUMNS, lambda seed: data, (Protocol({"": "test"}),), TINY)
+    kept = replace(options, scores=tmp_path / "scores")
+    entries = run(table, rows[:2], kept)
+    for name in ("precision", "threads"):
+        del entries[0][name]
+    del entries[1]["precision"]
+    options.out.write_text(json.dumps(entries))
+    both = run(table, rows, kept)[2]
+    assert "precision" not in both and both["threads"] == 1
+
+
+def test_a_row_that_fuses_has_nothing_else() -> None:
+    with pytest.raises(ValueError, match="row 'both' fuses the scores of others and has nothing else of its own"):
+        Row("both", ("optim.lr=1",), fused=("one", "other"))
 
 
 def test_cost_counts_every_weight_and_product(table: Benchmark, options: Options, data: Path) -> None:

@@ -66,11 +66,12 @@ def test_what_folds_is_looked_for_and_not_needed(monkeypatch: pytest.MonkeyPatch
     assert speed_networks.folding() is None
 
 
-def test_a_folded_network_computes_the_same() -> None:
+@pytest.mark.parametrize("name", ["pose", "refined"])
+def test_a_folded_network_computes_the_same(name: str) -> None:
     fold = speed_networks.folding()
     if fold is None:
         pytest.skip(speed_networks.NO_FOLDING)
-    recognizer, batch = network("pose", "fp32", CPU), Batch.random(2, 8, CPU)
+    recognizer, batch = network(name, "fp32", CPU), Batch.random(2, 8, CPU)
     expected = forward(recognizer, batch)()
     recognizer.train()
     torch.testing.assert_close(forward(folded(recognizer, fold), batch)(), expected, rtol=1e-4, atol=1e-5)

@@ -36,7 +36,8 @@ def test_a_table_has_mean_deviation_and_number_of_seeds() -> None:
         "| two | 50.0 | - | 0.42 | 1 |",
         "| one | 91.0 ± 1.4 | 81.0 (n = 1) | 0.42 | 2 |",
         "",
-        "Mean ± standard deviation over n seeds; torch 2.0; chip, 1 thread, torch 2.0. Not measured yet: three.",
+        "Mean ± standard deviation over n seeds; torch 2.0; chip, 1 thread, torch 2.0 (two: seed 0). "
+        "Not measured yet: three.",
     ]
     assert markdown([], ["one", "two"], COLUMNS).endswith("over n seeds. Not measured yet: one; two.")
 
@@ -102,8 +103,9 @@ def test_what_logit_adjustment_does_is_said_in_words() -> None:
     ]
     name = "long tail, logit adjustment 1"
     assert verdict(entries) == [
-        f"{name}, test split as it is: macro F1 +3.0, top-1 -0.5 over 2 seeds: raises macro F1 at no more than 1 point "
-        "of top-1.",
-        f"{name}, long-tailed test split: macro F1 +2.0, top-1 -2.0 over 2 seeds: does not help; stays off.",
+        f"{name}, test split as it is: macro F1 +3.0, top-1 -0.5 over 2 seeds: raises macro F1, at no more than 1 "
+        "point of top-1.",
+        f"{name}, long-tailed test split: macro F1 +2.0, top-1 -2.0 over 2 seeds: raises macro F1, at more than 1 "
+        "point of top-1.",
     ]
     assert verdict(entries[:2]) == []
