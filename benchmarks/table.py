@@ -51,11 +51,11 @@ def _machines(entries: Sequence[Entry]) -> list[str]:
         seeds = groups.setdefault(", ".join(words), {}).setdefault(entry["row"], [])
         if entry["seed"] not in seeds:
             seeds.append(entry["seed"])
-    most, *others = sorted(groups, key=lambda words: -sum(map(len, groups[words].values()))) or [""]
+    most, *others = sorted(groups, key=lambda machine: -sum(map(len, groups[machine].values()))) or [""]
     exceptions = []
-    for words in others:
-        rows = [f"{row}: seed {', '.join(map(str, seeds))}" for row, seeds in groups[words].items()]
-        exceptions.append(f"{words} ({'; '.join(rows)})")
+    for machine in others:
+        rows = [f"{row}: seed {', '.join(map(str, seeds))}" for row, seeds in groups[machine].items()]
+        exceptions.append(f"{machine} ({'; '.join(rows)})")
     return [*([most] if most else []), *exceptions]
 
 
