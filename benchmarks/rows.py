@@ -25,7 +25,7 @@ class Row:
         body_weight: weight of the body parts when the two levels are fused at inference; 0 is off.
         neighbours: nearest training clips that are asked too at inference; 0 is off.
         config: name of the configuration that it changes; None takes the benchmark's.
-        fused: rows, each with a training of its own, whose scores it is the mean logits of; none trains itself.
+        fused: rows whose scores it is the mean logits of, with no training of its own; none trains.
     """
 
     name: str
@@ -135,8 +135,8 @@ def commands(
     Those of a row that fuses others' scores read the score files that the others' commands write.
     """
     if row.fused:
-        parts = [run_name(benchmark.row(part), protocol, 0) for part in row.fused]
-        files = [[str(work / f"{part}_{prefix}scores.parquet") for part in parts] for prefix in protocol.splits]
+        parts = [benchmark.row(part) for part in row.fused]
+        files = [[_scores(benchmark, part, protocol, prefix, work) for part in parts] for prefix in protocol.splits]
         return [shlex.join(["pcan-pose", "evaluate", *each, "--space", "logits"]) for each in files]
     trained = benchmark.trained(row)
     name = run_name(trained, protocol, 0)
@@ -144,10 +144,9 @@ def commands(
     changes = [*settings, *benchmark.common, *protocol.overrides, *trained.overrides, *overrides]
     train = ["pcan-pose", "train", f"configs/{benchmark.config_of(row)}.yaml"]
     lines = [] if row.trained_as else [train + [word for change in changes for word in ("--set", change)]]
-    part = "".join(f"member{member}_" for member in row.members)
-    part += f"neighbours{row.neighbours}_" if row.neighbours else ""
+    part = _part(row)
     for prefix, split in protocol.splits.items():
-        scores = str(work / f"{name}_{part}{prefix}scores.parquet")
+        scores = _scores(benchmark, row, protocol, prefix, work)
         if not row.trained_as or part:
             chosen = [word for member in row.members for word in ("--member", str(member))]
             chosen += ["--neighbours", str(row.neighbours)] if row.neighbours else []
@@ -155,3 +154,15 @@ def commands(
         fusion = ["--body-weight", f"{row.body_weight:g}"] if row.body_weight else []
         lines.append(["pcan-pose", "evaluate", scores, *fusion])
     return [shlex.join(line) for line in lines]
+
+
+def _scores(benchmark: Benchmark, row: Row, protocol: Protocol, prefix: str, work: Path) -> str:
+    """Return the score file that a row's commands write for a split, with seed 0."""
+    name = run_name(benchmark.trained(row), protocol, 0)
+    return str(work / f"{name}_{_part(row)}{prefix}scores.parquet")
+
+
+def _part(row: Row) -> str:
+    """Return what the score files of a row have in their names that measures a run in part, or with its neighbours."""
+    part = "".join(f"member{member}_" for member in row.members)
+    return part + (f"neighbours{row.neighbours}_" if row.neighbours else "")
