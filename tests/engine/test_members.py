@@ -70,7 +70,7 @@ def test_each_member_gets_its_own_view(configure: Configure) -> None:
     source = make_source(read_index(config.data.path), config, "cpu")
     recognizer(*next(source.scoring_batch(torch.arange(3), 0)))
     assert [shape[2] for shape in seen] == [8, 13]
-    shipped = build_network(load_config("nwucla_refined", ["train.precision=fp32"]), TREE, layout="kinect20", dims=3)
+    shipped = build_network(load_config("nwucla_joints", ["train.precision=fp32"]), TREE, layout="kinect20", dims=3)
     assert len(set(shipped.encoder.views)) == 2
 
 
