@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.docs_page import RESULTS, fill, section
+from benchmarks.docs_page import RESULTS, fill, page_to_fill
 from benchmarks.jobs import Job, Options, jobs, recorded
 from benchmarks.results_file import Entry, key, read_results
 from benchmarks.rows import Benchmark, Row, commands
@@ -79,7 +79,10 @@ def main(benchmark: Benchmark, arguments: Namespace) -> None:
         if arguments.commands:
             _print_commands(trained, rows, options)
             return
-        page = _page(benchmark, arguments) if arguments.write_docs else None
+        page = None
+        if arguments.write_docs:
+            changed = bool(arguments.overrides)
+            page = page_to_fill(benchmark.name, arguments.docs, arguments.out, arguments.recorded, changed=changed)
         if not arguments.print_only:
             run(trained, rows, options)
         print(report(benchmark, rows, _shown(benchmark, rows, options)))
@@ -112,15 +115,6 @@ def everything(benchmark: Benchmark, options: Options) -> list[Entry]:
         if row and protocol
     ]
     return [entry for entry in found if entry is not None]
-
-
-def _page(benchmark: Benchmark, arguments: Namespace) -> Path:
-    """Return the page to write the table into, which is there and has room for it."""
-    if arguments.docs is None and (arguments.out != arguments.recorded or arguments.overrides):
-        sys.exit(f"--write-docs: {RESULTS.name} shows {arguments.recorded}, as it is; name another page with --docs.")
-    page: Path = arguments.docs or RESULTS
-    section(page, benchmark.name)
-    return page
 
 
 def _chosen(benchmark: Benchmark, names: Sequence[str] | None) -> list[Row]:

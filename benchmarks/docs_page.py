@@ -8,6 +8,26 @@ from pcan_pose.errors import DataError
 RESULTS = Path(__file__).parents[1] / "docs" / "results.md"
 
 
+def page_to_fill(name: str, docs: Path | None, out: Path, recorded: Path, *, changed: bool = False) -> Path:
+    """Return the page to write a table into, which is there and has room for it.
+
+    Args:
+        name: What stands in its markers.
+        docs: The page that was asked for; None is the project's own, of the recorded results alone.
+        out: Where the results lie.
+        recorded: Where the recorded results lie.
+        changed: Whether the results are asked for with other settings.
+
+    Raises:
+        DataError: If other results would get into the project's own page, or the page does not have the markers.
+    """
+    if docs is None and (out != recorded or changed):
+        raise DataError(f"--write-docs: {RESULTS.name} shows {recorded}, as it is; name another page with --docs.")
+    page = docs or RESULTS
+    section(page, name)
+    return page
+
+
 def fill(page: Path, name: str, content: str) -> None:
     """Write Markdown between a name's markers; the rest of the page stays.
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.docs_page import RESULTS, fill, section
+from benchmarks.docs_page import RESULTS, fill, page_to_fill
 from benchmarks.measure import device_name
 from pcan_pose.alignment import align
 from pcan_pose.atomic import atomic_write
@@ -28,6 +28,7 @@ from pcan_pose.config import load_config
 from pcan_pose.engine.distributed import pick_device
 from pcan_pose.engine.test import test_run
 from pcan_pose.engine.train import train
+from pcan_pose.errors import DataError
 from pcan_pose.fusion import fuse, fuse_aligned
 from pcan_pose.fusion_fit import fit_fusion
 from pcan_pose.metrics import evaluate
@@ -62,10 +63,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     if results["settings"] != _settings(given):
         sys.exit(f"{given.out}: made with {results['settings']}, not {_settings(given)}; name another --out.")
+    page = None
     if given.write_docs:
-        if given.docs is None and given.out != RECORDED:
-            sys.exit(f"--write-docs: {RESULTS.name} shows {RECORDED}; name another page with --docs.")
-        section(given.docs or RESULTS, SECTION)
+        try:
+            page = page_to_fill(SECTION, given.docs, given.out, RECORDED)
+        except DataError as error:
+            sys.exit(str(error))
     for seed in () if given.print_only else map(str, range(given.seeds)):
         if seed not in results:
             results[seed] = one_seed(given, int(seed))
@@ -74,8 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             with atomic_write(given.out) as temporary:
                 temporary.write_text(json.dumps(results, indent=1) + "\n")
     print(table(results))
-    if given.write_docs:
-        fill(given.docs or RESULTS, SECTION, table(results))
+    if page is not None:
+        fill(page, SECTION, table(results))
 
 
 def one_seed(given: Namespace, seed: int) -> dict[str, Numbers]:
