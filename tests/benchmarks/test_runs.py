@@ -1,80 +1,29 @@
 """One tiny benchmark is run, stopped, resumed and printed."""
 
-import json
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from small_sets import clip, small_set
+from tiny_benchmark import COLUMNS, ROWS, TINY, counted
 from torch import nn
 
 from benchmarks import command_line, runs
 from benchmarks.jobs import Options, config_digest
 from benchmarks.measure import cost, device_name
 from benchmarks.results_file import read_results
-from benchmarks.rows import Benchmark, Column, Protocol, Row
+from benchmarks.rows import Benchmark, Protocol, Row
 from benchmarks.runs import run
 from benchmarks.sets import few_to_train, long_tailed_set, simulated_set
 from pcan_pose.config import find_config
 from pcan_pose.data.streams import input_channels
 from pcan_pose.engine import test as testing
 from pcan_pose.errors import ConfigError, DataError
-from pcan_pose.fusion import fuse, joint_probability
-from pcan_pose.keypoints import read_set, write_set
+from pcan_pose.fusion import joint_probability
+from pcan_pose.keypoints import read_set
 from pcan_pose.metrics import evaluate
-from pcan_pose.scores import ScoreSet, read_scores, write_scores
-
-TINY = (
-    "data.val_split=null",
-    "data.frames=8",
-    "encoder={type: pose, widths: [8], depths: [1], temporal_kernel: 3, reduction: 2}",
-    "train.epochs=1",
-    "train.batch_size=4",
-    "train.device=cpu",
-)
-ROWS = (
-    Row("full", seeds=2),
-    Row("plain", ("head.body_weight=0", "head.tree_weight=0"), seeds=1),
-    Row("fused", seeds=2, trained_as="full", body_weight=0.5),
-)
-COLUMNS = (Column("top-1", "action_top1"), Column("half", "half_action_top1"))
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "set"
-    splits: tuple[tuple[str, ...], ...] = (("train",), ("test",), ("train",), ("test", "half"))
-    write_set(path, small_set(*(clip(f"c{i:02}", frames=6, label=i % 3, splits=splits[i % 4]) for i in range(24))))
-    return path
-
-
-@pytest.fixture
-def table(data: Path) -> Benchmark:
-    protocols = (Protocol({"": "test", "half_": "half"}), Protocol({"": "half"}, "other", ("data.frames=6",)))
-    return Benchmark("demo", "demo", ROWS, COLUMNS, lambda seed: data, protocols, TINY)
-
-
-@pytest.fixture
-def options(tmp_path: Path) -> Options:
-    return Options(out=tmp_path / "results.json", work=tmp_path / "runs", device="cpu", threads=1)
-
-
-def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return a list that gets the name of every run that is trained or looked at."""
-    names: list[str] = []
-    original: Callable[..., Any] = runs.train
-
-    def train(config: Any, **more: Any) -> Any:
-        names.append(config.name)
-        return original(config, **more)
-
-    monkeypatch.setattr(runs, "train", train)
-    return names
+from pcan_pose.scores import ScoreSet
 
 
 def test_a_benchmark_resumes_and_prints(
@@ -166,94 +115,6 @@ def test_a_member_of_a_committee_has_a_row_of_its_own(data: Path, options: Optio
     scores = testing.test_run(options.work / "committee_0", "test", device="cpu", members=(2,))
     found = evaluate(scores.action_logits, scores.body_logits, scores.labels, scores.taxonomy).summary()
     assert {name: part[name] for name in found} == found
-
-
-def test_a_row_fuses_the_kept_scores_of_others(
-    data: Path, options: Options, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    rows = (
-        Row("one", seeds=2),
-        Row("other", ("optim.lr=0.3",), seeds=2),
-        Row("both", seeds=2, fused=("one", "other")),
-    )
-    protocols = (Protocol({"": "test", "half_": "half"}),)
-    table = Benchmark("demo", "demo", rows, COLUMNS, lambda seed: data, protocols, TINY)
-    kept = replace(options, scores=tmp_path / "scores", seeds=1)
-
-    # What a row fuses has to be there, or on its way; this is found before anything is trained.
-    trained = counted(monkeypatch)
-    with pytest.raises(DataError, match=r"both, seed 0: fuses row 'other', not measured yet; name it in --rows too"):
-        run(table, [rows[0], rows[2]], kept)
-    with pytest.raises(DataError, match=r"both, seed 0: fuses scores, and none are kept"):
-        run(table, rows, options)
-    assert trained == []
-
-    one, other, both = run(table, rows, kept)
-    assert trained == ["one_0", "other_0"]
-    assert sorted(file.name for file in (tmp_path / "scores").iterdir()) == [
-        "both_0.parquet",
-        "one_0.parquet",
-        "other_0.parquet",
-    ]
-    for split, prefix in (("test", ""), ("half", "half_")):
-        parts = [testing.test_run(options.work / name, split, device="cpu") for name in ("one_0", "other_0")]
-        whole = fuse(parts, space="logits")
-        found = evaluate(whole.action_logits, whole.body_logits, whole.labels, whole.taxonomy).summary()
-        assert {name: both[f"{prefix}{name}"] for name in found} == found
-    kept_scores = [
-        read_scores(tmp_path / "scores" / f"{name}_0.parquet").action_logits for name in ("one", "other", "both")
-    ]
-    np.testing.assert_allclose((kept_scores[0] + kept_scores[1]) / 2, kept_scores[2], rtol=0, atol=1e-6)
-    assert both["overrides"] == [" ".join(["fused: one", *TINY]), " ".join(["fused: other", *TINY, "optim.lr=0.3"])]
-    for number in ("parameters", "gflops", "seconds"):
-        assert both[number] == one[number] + other[number]
-    assert (both["torch"], both["threads"]) == (one["torch"], 1)
-    assert run(table, rows, kept) == [one, other, both]
-
-    # A part that was measured without its scores being kept cannot be fused.
-    (tmp_path / "scores" / "one_0.parquet").unlink()
-    options.out.write_text(json.dumps([one, other]))
-    with pytest.raises(DataError, match=r"fuses the scores of row 'one', but there is no .*one_0\.parquet"):
-        run(table, rows, kept)
-    # Nor scores of another run of that name, nor of clips that the main split lacks.
-    scores = testing.test_run(options.work / "one_0", "test", device="cpu")
-    perfect = np.eye(scores.taxonomy.num_actions)[scores.labels]
-    write_scores(tmp_path / "scores" / "one_0.parquet", replace(scores, action_logits=perfect))
-    with pytest.raises(
-        DataError, match=r"one_0\.parquet: has other metrics than .* holds for one, seed 0; take its en"
-    ):
-        run(table, rows, kept)
-    write_scores(tmp_path / "scores" / "one_0.parquet", scores)
-    elsewhere = replace(table, protocols=(Protocol({"": "test", "half_": "train"}),))
-    with pytest.raises(DataError, match="kept of the main split, which does not have all of 'train'"):
-        run(elsewhere, rows, kept)
-
-
-def test_scores_are_kept_beside_the_results(table: Benchmark, tmp_path: Path) -> None:
-    words = ["--rows", "full", "--seeds", "1", "--protocols", "main", "--device", "cpu", "--threads", "1"]
-    for keeps in (True, False):
-        folder = tmp_path / str(keeps)
-        given = command_line.parser("", out=str(folder / "r.json"), work=str(folder / "w"))
-        command_line.main(replace(table, keeps_scores=keeps), given.parse_args(words))
-        assert (folder / "r_scores" / "full_0.parquet").is_file() == keeps
-
-
-def test_older_entries_may_be_fused(data: Path, options: Options, tmp_path: Path) -> None:
-    rows = (Row("one", seeds=1), Row("other", ("optim.lr=0.3",), seeds=1), Row("both", seeds=1, fused=("one", "other")))
-    table = Benchmark("demo", "demo", rows, COLUMNS, lambda seed: data, (Protocol({"": "test"}),), TINY)
-    kept = replace(options, scores=tmp_path / "scores")
-    entries = run(table, rows[:2], kept)
-    for name in ("precision", "threads"):
-        del entries[0][name]
-    del entries[1]["precision"]
-    options.out.write_text(json.dumps(entries))
-    both = run(table, rows, kept)[2]
-    assert "precision" not in both and both["threads"] == 1
-
-
-def test_a_row_that_fuses_has_nothing_else() -> None:
-    with pytest.raises(ValueError, match="row 'both' fuses the scores of others and has nothing else of its own"):
-        Row("both", ("optim.lr=1",), fused=("one", "other"))
 
 
 def test_cost_counts_every_weight_and_product(table: Benchmark, options: Options, data: Path) -> None:
