@@ -53,4 +53,8 @@ def channel_product(weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
     Returns:
         (B, C_out, L).
     """
-    return torch.baddbmm(bias[:, None], weight.expand(x.shape[0], -1, -1), x)
+    clips = x.shape[0]
+    # Autocast would round, and its gradient widen, one copy of the weights a clip. And torch sums the bias's gradient
+    # over neighbouring numbers first, then over clips, many times as fast as over both at once.
+    weight, bias = weight.to(x.dtype), bias.to(x.dtype)
+    return torch.baddbmm(bias.expand(clips, -1)[..., None], weight.expand(clips, -1, -1), x)

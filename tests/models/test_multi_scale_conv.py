@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from pcan_pose.models.multi_scale_conv import MultiScaleTemporalConv
+from pcan_pose.models.multi_scale_conv import MultiScaleTemporalConv, TemporalMaxPool
 
 
 @pytest.mark.parametrize(("frames", "stride", "out"), [(8, 1, 8), (8, 2, 4), (9, 2, 5)])
@@ -61,3 +61,16 @@ def test_weights_start_with_kaimings_variance_of_one_branch() -> None:
     assert float(conv.point.weight.detach().std()) == pytest.approx(math.sqrt(2 / 64), rel=0.05)
     for branch in conv.branches[:2]:
         assert float(branch.weight.detach().std()) == pytest.approx(math.sqrt(2 / (64 * 5)), rel=0.05)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_maximum_over_time_is_torchs_with_channels_last_in_memory(stride: int) -> None:
+    x = torch.randn(2, 12, 9, 5).relu()[:, 4:8]  # as a branch sees it: ties at 0, and neighbours in memory
+    results = []
+    for pool in (TemporalMaxPool(stride), nn.MaxPool2d((3, 1), (stride, 1), (1, 0))):
+        given = x.clone().requires_grad_()
+        out = pool(given)
+        out.pow(2).sum().backward()
+        results.append((out.detach(), given.grad))
+    torch.testing.assert_close(*results, rtol=0, atol=0)
+    assert TemporalMaxPool(stride)(x).is_contiguous(memory_format=torch.channels_last)
