@@ -40,7 +40,7 @@ def values_of(entries: Sequence[Entry], column: Column) -> list[float]:
 
 def _machines(entries: Sequence[Entry]) -> list[str]:
     """Return what the entries were measured on; whatever is not the most frequent says which rows and seeds it has."""
-    groups: dict[str, dict[str, list[int]]] = {}
+    groups: dict[str, list[Entry]] = {}
     for entry in entries:
         words = [
             *([str(entry["device"])] if "device" in entry else []),
@@ -48,15 +48,21 @@ def _machines(entries: Sequence[Entry]) -> list[str]:
             *([str(entry["precision"])] if "precision" in entry else []),
             f"torch {entry.get('torch', 'unknown')}",
         ]
-        seeds = groups.setdefault(", ".join(words), {}).setdefault(entry["row"], [])
-        if entry["seed"] not in seeds:
-            seeds.append(entry["seed"])
-    most, *others = sorted(groups, key=lambda machine: -sum(map(len, groups[machine].values()))) or [""]
-    exceptions = []
-    for machine in others:
-        rows = [f"{row}: seed {', '.join(map(str, seeds))}" for row, seeds in groups[machine].items()]
-        exceptions.append(f"{machine} ({'; '.join(rows)})")
-    return [*([most] if most else []), *exceptions]
+        groups.setdefault(", ".join(words), []).append(entry)
+    most, *others = sorted(groups, key=lambda machine: -len(groups[machine])) or [""]
+    return [*([most] if most else []), *(f"{machine} ({_runs(groups[machine])})" for machine in others)]
+
+
+def _runs(entries: Sequence[Entry]) -> str:
+    """Return which rows, protocols and seeds the entries are of; rows that have the same are named together."""
+    rows: dict[str, dict[str, list[int]]] = {}
+    for entry in entries:
+        rows.setdefault(entry["row"], {}).setdefault(entry.get("protocol", ""), []).append(entry["seed"])
+    alike: dict[str, list[str]] = {}
+    for row, protocols in rows.items():
+        seeds = [f"{name} seed {', '.join(map(str, sorted(protocols[name])))}".strip() for name in sorted(protocols)]
+        alike.setdefault(" and ".join(seeds), []).append(row)
+    return "; ".join(f"{', '.join(f'`{row}`' for row in names)}: {seeds}" for seeds, names in alike.items())
 
 
 def _cell(entries: Sequence[Entry], column: Column, seeds: int) -> str:

@@ -36,10 +36,24 @@ def test_a_table_has_mean_deviation_and_number_of_seeds() -> None:
         "| two | 50.0 | - | 0.42 | 1 |",
         "| one | 91.0 ± 1.4 | 81.0 (n = 1) | 0.42 | 2 |",
         "",
-        "Mean ± standard deviation over n seeds; torch 2.0; chip, 1 thread, torch 2.0 (two: seed 0). "
+        "Mean ± standard deviation over n seeds; torch 2.0; chip, 1 thread, torch 2.0 (`two`: seed 0). "
         "Not measured yet: three.",
     ]
     assert markdown([], ["one", "two"], COLUMNS).endswith("over n seeds. Not measured yet: one; two.")
+
+
+def test_the_note_says_once_which_rows_protocols_and_seeds_another_machine_measured() -> None:
+    chip = {"device": "chip", "precision": "bf16"}
+    entries = [
+        *(entry(row, seed, 0.5, **chip) for row in ("one", "two") for seed in (3, 2)),
+        *(entry(row, 3, 0.5, protocol="leak_free", **chip) for row in ("one", "two")),
+        entry("three", 1, 0.5, **chip),
+        *(entry("three", seed, 0.5) for seed in range(9)),
+    ]
+    assert markdown(entries, ["one", "two", "three"], COLUMNS).splitlines()[-1] == (
+        "Mean ± standard deviation over n seeds; torch 2.0; chip, bf16, torch 2.0 "
+        "(`one`, `two`: seed 2, 3 and leak_free seed 3; `three`: seed 1)."
+    )
 
 
 def test_results_are_added_one_by_one(tmp_path: Path) -> None:
