@@ -21,6 +21,7 @@ from pcan_pose.skeleton import Skeleton
 # Okabe and Ito's colours, which the colour-blind can tell apart; the sides are the person's own.
 _COLOURS = {"left": (86, 180, 233), "right": (230, 159, 0), "": (255, 255, 255)}
 _OUTLINE = (0, 0, 0)
+_COMMENT = "pcan-pose overlay"
 
 
 def write_overlay(video: str | Path, clip: Clip, skeleton: Skeleton, target: str | Path) -> None:
@@ -45,6 +46,7 @@ def write_overlay(video: str | Path, clip: Clip, skeleton: Skeleton, target: str
         VideoReader(video) as reader,
         av.open(str(temporary), "w", format="mp4") as container,
     ):
+        container.metadata["comment"] = _COMMENT
         rate = Fraction(clip.fps or reader.info.fps).limit_denominator(1001)
         stream = cast(VideoStream, container.add_stream(codec, rate=rate))
         stream.codec_context.thread_count = 1
@@ -64,6 +66,15 @@ def write_overlay(video: str | Path, clip: Clip, skeleton: Skeleton, target: str
                 "the video is not the one that was extracted."
             )
         container.mux(stream.encode())
+
+
+def is_overlay(path: Path) -> bool:
+    """Return whether a file is an MP4 that `write_overlay` has written."""
+    try:
+        with av.open(str(path)) as container:
+            return container.metadata.get("comment") == _COMMENT
+    except (OSError, av.FFmpegError):
+        return False
 
 
 def draw_skeleton(frame: Frame, clip: Clip, skeleton: Skeleton, t: int) -> Frame:

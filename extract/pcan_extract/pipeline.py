@@ -109,8 +109,10 @@ def extract(
             finished, dirty = staging.prepare(plan, changed)
             save_plan(out, plan)
         grouped = batches_across_videos(estimator)
-        run = Run(plan, staging, finished, runner, in_order=in_order, grouped=grouped, console=console)
-        notices = run.notices(inputs, changed)
+        run = Run(plan, staging, finished, inputs, runner, in_order=in_order, grouped=grouped, console=console)
+        if overlay is not None:
+            run.check_overlays(Path(overlay))
+        notices = run.notices(changed)
         for notice in notices:
             _log.info(notice)
             say(console, notice)
@@ -120,7 +122,7 @@ def extract(
                 run.draw(Path(overlay))
         finally:
             run.report()
-        return run.summary(inputs, notices)
+        return run.summary(notices)
 
 
 def _header(backend: PoseBackend, layout: str, options: ClipOptions, taxonomy: Taxonomy | None) -> Header:

@@ -73,9 +73,10 @@ def extend_plan(
             relabelled.append(video.clip_id)
         if share.owns(known.shard):
             size = _size(video.path)
-            if size != known.size:
+            # What cannot be reached now, such as a link to a disk that is not mounted, has not changed.
+            if size >= 0 and size != known.size:
                 changed.add(video.clip_id)
-            clips[position] = PlannedClip(video, size, known.shard)
+            clips[position] = PlannedClip(video, known.size if size < 0 else size, known.shard)
     if faults:
         raise DataError(*faults)
     if relabelled:

@@ -4,14 +4,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pcan_extract.found import Found
 from pcan_extract.plan import write_json
 from pcan_extract.share import Share, jobs_of
 
-Status = Literal["extracted", "kept", "failed", "waiting"]
-"""What became of an input: extracted by this run, kept from an earlier one, failed, or not reached."""
+Status = Literal["extracted", "kept", "failed", "waiting", "gone"]
+"""What became of an input: extracted by this run, kept from an earlier one, failed, not reached, or removed by the user
+before it was extracted."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def write_reports(folder: Path, share: Share, records: Sequence[Record], seconds
     new = sum(record.found.frames for record in records if record.found and record.status == "extracted")
     totals = {
         "inputs": len(records),
-        **{status: statuses[status] for status in ("extracted", "kept", "failed", "waiting")},
+        **{status: statuses[status] for status in get_args(Status)},
         "frames": found.frames,
         "detection_rate": _rate(found.body, found.frames),
         "hand_rate": _rate(found.hand, found.frames),

@@ -1,5 +1,6 @@
 """One run over a plan: what is not finished is extracted, shard after shard, and every input's fate is recorded."""
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,6 +14,7 @@ from rich.console import Console
 from pcan_extract.found import Found
 from pcan_extract.grouping import GROUP, SINGLE, group_videos
 from pcan_extract.inputs import Inputs, VideoInput
+from pcan_extract.labels import first_faults
 from pcan_extract.plan import Plan
 from pcan_extract.pool import WorkerDied
 from pcan_extract.progress import ProgressReport
@@ -20,7 +22,8 @@ from pcan_extract.report import Record, Status, Summary, failures_of, total_foun
 from pcan_extract.staging import Staging
 from pcan_extract.worker import DECODED_AHEAD, ExtractTask, Outcome, OverlayTask
 from pcan_pose.atomic import remove_half_written
-from pcan_pose.errors import ExtractionError
+from pcan_pose.errors import ConfigError, ExtractionError
+from pcan_pose.score_set import first_names
 
 Task = ExtractTask | OverlayTask
 _DIED = "the worker process died on this file, twice (a crash of the decoder or the backend, or too little memory)"
@@ -40,6 +43,7 @@ class Run:
         plan: The plan.
         staging: The folder, and this job's share of it.
         finished: Clips that are finished, with what was found in them.
+        inputs: The videos that were given to this run; the plan may have more.
         engine: What runs the tasks.
         in_order: Whether the engine has one worker, which gets the tasks one after the other.
         grouped: Whether a task is several videos, for a backend whose batches go on with the next one.
@@ -51,6 +55,7 @@ class Run:
         plan: Plan,
         staging: Staging,
         finished: Mapping[str, Found],
+        inputs: Inputs,
         engine: Engine,
         *,
         in_order: bool,
@@ -59,36 +64,66 @@ class Run:
     ) -> None:
         self._plan = plan
         self._staging = staging
+        self._inputs = inputs
         self._engine = engine
         self._in_order = in_order
         self._limits = GROUP if grouped else SINGLE
         self._console = console
         self._shards = staging.shards(plan)
-        self._records = {
-            (name := clip.video.clip_id): Record(
-                name, str(clip.video.path), "kept" if name in finished else "waiting", finished.get(name)
-            )
-            for clips in self._shards.values()
-            for clip in clips
-        }
+        given = {video.clip_id for video in inputs.videos}
+        self._records: dict[str, Record] = {}
+        for video in (clip.video for clips in self._shards.values() for clip in clips):
+            name = video.clip_id
+            status: Status = "kept" if name in finished else "waiting"
+            if status == "waiting" and name not in given and not video.path.exists():
+                status = "gone"
+            self._records[name] = Record(name, str(video.path), status, finished.get(name))
         self._overlays = self._variable = 0
         self._seconds = 0.0
 
-    def notices(self, inputs: Inputs, changed: frozenset[str]) -> list[str]:
+    def notices(self, changed: frozenset[str]) -> list[str]:
         """Return what the user should know before the work begins."""
         share = self._staging.share
-        notices = list(inputs.notices)
+        notices = list(self._inputs.notices)
         if not share.whole:
             notices.append(f"shard {share}: {len(self._shards)} of the set's {len(self._plan.shards)} files.")
         if kept := sum(record.status == "kept" for record in self._records.values()):
             notices.append(f"{kept} of {len(self._records)} clips are finished: kept.")
         if changed:
             notices.append(f"{len(changed)} files have changed since they were planned: extracted anew.")
-        given = {video.clip_id for video in inputs.videos}
+        given = {video.clip_id for video in self._inputs.videos}
         waiting = [record for record in self._records.values() if record.status == "waiting"]
         if others := sum(record.clip_id not in given for record in waiting):
             notices.append(f"{others} unfinished clips of an earlier run are extracted too.")
+        if gone := [record.clip_id for record in self._records.values() if record.status == "gone"]:
+            notices.append(
+                f"unfinished clips of an earlier run whose files are gone are left out: {first_names(gone)}."
+            )
         return notices
+
+    def check_overlays(self, folder: Path) -> None:
+        """Return nothing; check that overlays take the place of earlier overlays at most.
+
+        Raises:
+            ConfigError: If a video or anything else has the place of one; the first few are named.
+        """
+        from pcan_extract.overlay import is_overlay
+
+        faults = []
+        for record in self._records.values():
+            target = _overlay(folder, record.clip_id)
+            if not target.exists():
+                continue
+            if os.path.exists(record.path) and target.samefile(record.path):
+                faults.append(
+                    f"{target}: is the video itself, and its overlay would take its place; name another folder."
+                )
+            elif record.status == "waiting" and not is_overlay(target):
+                faults.append(
+                    f"{target}: is no overlay, and one would take its place; name another folder, or move it."
+                )
+        if faults:
+            raise ConfigError(*first_faults(faults))
 
     def extract(self, dirty: set[int]) -> None:
         """Return nothing; extract what is not finished, and write each shard once all of its clips are settled.
@@ -127,7 +162,7 @@ class Run:
         """Return nothing; write into the folder what has become of every input so far."""
         write_reports(self._staging.folder, self._staging.share, list(self._records.values()), self._seconds)
 
-    def summary(self, inputs: Inputs, notices: list[str]) -> Summary:
+    def summary(self, notices: list[str]) -> Summary:
         """Return the figures of the set, of which this job's share lies on disk, and of this run."""
         records = self._records.values()
         found = total_found(records)
@@ -145,8 +180,8 @@ class Run:
             failures=failures_of(records),
             overlays=self._overlays,
             notices=tuple(notices),
-            absent=inputs.absent,
-            unlisted=inputs.unlisted,
+            absent=self._inputs.absent,
+            unlisted=self._inputs.unlisted,
         )
 
     def _tasks(self) -> list[ExtractTask]:

@@ -29,6 +29,7 @@ def test_report_tells_of_every_input(tmp_path):
         "kept": 1,
         "failed": 1,
         "waiting": 1,
+        "gone": 0,
         "frames": 40,
         "detection_rate": 0.975,
         "hand_rate": 0.5,

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -150,3 +151,23 @@ def test_overlays_are_drawn_once(videos, tmp_path):
     with pytest.raises(ConfigError, match="overlays below the input folder"):
         run(videos, out, overlay=videos / "overlay")
     assert np.all(read_set(out).scores[:, :18] > 0)  # some fingers are outside the picture
+
+
+def test_overlays_take_the_place_of_no_other_file(one_clip, tmp_path):
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    video, other = Path(shutil.copy(one_clip, folder)), tmp_path / "own/one.mp4"
+    other.parent.mkdir()
+    shutil.copy(one_clip, other)
+    before = video.read_bytes()
+    for name in ("set", "set"):  # also of a finished clip
+        with pytest.raises(ConfigError, match=rf"^{folder}/one\.mp4: is the video itself, and its overlay would"):
+            extract([video], tmp_path / name, backend=FakeBackend(), workers=1, overlay=folder)
+        extract([video], tmp_path / name, backend=FakeBackend(), workers=1)
+    with pytest.raises(ConfigError, match=rf"^{other}: is no overlay, and one would take its place; name another"):
+        extract([video], tmp_path / "new", backend=FakeBackend(), workers=1, overlay=other.parent)
+    assert video.read_bytes() == other.read_bytes() == before
+    other.unlink()
+    # An overlay of another extraction is replaced.
+    for name in ("new", "newer"):
+        assert extract([video], tmp_path / name, backend=FakeBackend(), workers=1, overlay=other.parent).overlays == 1

@@ -1,5 +1,6 @@
 """Runs that go on where another one stopped."""
 
+import json
 import shutil
 from dataclasses import dataclass
 
@@ -29,6 +30,36 @@ def test_changed_file_is_extracted_anew(undisturbed, videos, tmp_path):
     summary = run(folder, tmp_path / "set")
     assert "1 files have changed since they were planned: extracted anew." in summary.notices
     assert parts(tmp_path / "set") == parts(undisturbed)
+
+
+def test_videos_out_of_reach_keep_their_keypoints(undisturbed, videos, tmp_path):
+    # Links to a disk that is not mounted: their names are there, their files are not.
+    disk, folder = shutil.copytree(videos, tmp_path / "disk"), tmp_path / "videos"
+    for clip_id in IDS:
+        link = folder / f"{clip_id}.mp4"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(disk / f"{clip_id}.mp4")
+    run(folder, tmp_path / "set")
+    for there in (False, True):
+        (tmp_path / "elsewhere").rename(disk) if there else disk.rename(tmp_path / "elsewhere")
+        summary = run(folder, tmp_path / "set")
+        assert (summary.failures, summary.extracted) == ((), 0)
+        assert parts(tmp_path / "set") == parts(undisturbed)
+
+
+def test_a_bad_video_that_is_removed_is_no_failure_any_more(videos, tmp_path):
+    folder, out = shutil.copytree(videos, tmp_path / "videos"), tmp_path / "set"
+    (folder / "first/0001.mp4").write_bytes(b"")
+    assert [failure.clip_id for failure in run(folder, out).failures] == ["first/0001"]
+    (folder / "first/0001.mp4").unlink()
+    summary = run(folder, out)
+    assert summary.failures == () and summary.clips == 6
+    text = "unfinished clips of an earlier run whose files are gone are left out: first/0001."
+    assert text in summary.notices
+    assert not (out / "failures.json").exists()
+    assert json.loads((out / "report.json").read_text())["totals"]["gone"] == 1
+    shutil.copy(videos / "first/0001.mp4", folder / "first/0001.mp4")
+    assert run(folder, out).clips == 7 and read_set(out).clip_ids == IDS
 
 
 def test_new_videos_are_appended(undisturbed, videos, tmp_path):
