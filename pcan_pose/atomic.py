@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pcan_pose.errors import DataError, PcanError
 
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _STEM_BYTES = 200
 _TEMPORARY = re.compile(r"\.(.*)\.\d+\.tmp(\.[^.]*)?", re.DOTALL)
 
@@ -25,6 +26,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
     Raises:
         IsADirectoryError: If the path is a folder, which a path without a name always is.
+        OSError: If the disk is full; it names the path.
     """
     path = Path(path)
     if os.path.isdir(path):
@@ -32,7 +34,8 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{_stem(path)}.{os.getpid()}.tmp{path.suffix}")
     try:
-        yield temporary
+        with _naming(path):
+            yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -52,7 +55,8 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     fresh, old = staging / "new", staging / "old"
     try:
         fresh.mkdir()  # with the rights that the user gives his folders, which `staging` has not
-        yield fresh
+        with _naming(path):
+            yield fresh
         try:
             if path.exists():
                 path.rename(old)
@@ -98,6 +102,17 @@ def remove_half_written(paths: Iterable[Path]) -> None:
             match = _TEMPORARY.fullmatch(path.name)
             if match and (folder, match[1], match[2] or "") in wanted:
                 path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Return a context in which a full disk's error, which names no file or a temporary one, names the path."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
 
 
 def _stem(path: Path) -> str:

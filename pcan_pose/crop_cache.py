@@ -114,7 +114,8 @@ def write_crops(
     rows = sum(len(record.positions) for record in records)
     shape = (rows, settings.size, settings.size, 3)
     # Not a writable memory map: on a full disk that ends the process instead of raising.
-    with atomic_write(folder / f"part-{number:05d}.npy") as temporary, temporary.open("wb") as file:
+    file_of_pictures = folder / f"part-{number:05d}.npy"
+    with atomic_write(file_of_pictures) as temporary, temporary.open("wb") as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)  # type: ignore[no-untyped-call]
         for record, clip in zip(records, pictures, strict=True):
@@ -124,8 +125,12 @@ def write_crops(
     own |= {field.name: getattr(settings, field.name) for field in fields(settings)}
     metadata = {_PREFIX + key: json.dumps(value) for key, value in own.items()}
     columns = {name: [getattr(record, name) for record in records] for name in _COLUMNS.names}
-    with atomic_write(folder / f"part-{number:05d}.parquet") as temporary:
-        pq.write_table(pa.table(columns, schema=_COLUMNS.with_metadata(metadata)), temporary)
+    try:
+        with atomic_write(folder / f"part-{number:05d}.parquet") as temporary:
+            pq.write_table(pa.table(columns, schema=_COLUMNS.with_metadata(metadata)), temporary)
+    except BaseException:
+        file_of_pictures.unlink()
+        raise
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,12 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pcan_pose.atomic import atomic_folder, atomic_write, check_file_writable, remove_half_written
@@ -31,6 +35,30 @@ def test_a_folder_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
         (fresh / "new").touch()
         raise Killed
     assert [file.name for file in tmp_path.rglob("*")] == ["folder", "old"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+def test_a_full_disk_is_told_by_the_name_of_what_was_to_be_written(tmp_path: Path) -> None:
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    table = pa.table({"column": np.random.default_rng(0).random(10_000)})
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, limits[1]))
+    try:
+        for suffix in (".txt", ".parquet"):
+            with pytest.raises(OSError) as caught, atomic_write(tmp_path / f"a{suffix}") as temporary:
+                temporary.write_text("a" * 10_000) if suffix == ".txt" else pq.write_table(table, temporary)
+            assert (caught.value.filename, caught.value.strerror) == (str(tmp_path / f"a{suffix}"), "File too large")
+        with (
+            pytest.raises(OSError) as caught,
+            atomic_folder(tmp_path / "folder") as fresh,
+            atomic_write(fresh / "a.txt") as temporary,
+        ):
+            temporary.write_text("a" * 10_000)
+        assert caught.value.filename == str(tmp_path / "folder")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("error", [OSError, Killed])

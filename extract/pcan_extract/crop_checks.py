@@ -1,5 +1,6 @@
 """What can be wrong with a folder of crops, told before anything is decoded."""
 
+import re
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
@@ -16,6 +17,10 @@ from pcan_pose.errors import ConfigError, DataError, ExtractionError
 FAILURES_NAME = "failures.json"
 """Name of the file that names the videos that failed, in the folder of the crops."""
 
+STAGING_NAME = ".staging"
+"""Name of the folder of a run's lock and unfinished pictures, there while it is under way or after it was killed."""
+
+_SHARD = re.compile(r"part-\d{5,}\.(npy|parquet)")
 _SHOWN = 5
 # Pixels that a box may move by before its crops count as others; rounding moves it by far less.
 _BOX_SLACK = 0.5
@@ -29,14 +34,13 @@ def check_crop_folder(out: Path) -> None:
     """
     if out.exists() and not out.is_dir():
         raise DataError(f"{out}: is a file; name a folder for the crops.")
-    entries = [path for path in out.iterdir() if not path.name.startswith(".")] if out.exists() else []
-    # A keypoint set has shards of the same name, but none with pictures.
-    suffixes = (".npy", ".parquet") if any(path.suffix == ".npy" for path in entries) else ()
-    foreign = sorted(
-        path.name
-        for path in entries
-        if path.name != FAILURES_NAME and not (path.name.startswith("part-") and path.suffix in suffixes)
-    )
+    names = {path.name for path in out.iterdir() if not path.name.startswith(".")} if out.exists() else set()
+    # A keypoint set has tables of the same name, but none with pictures. Pictures without a table are left by a run
+    # that was killed, which leaves its staging folder, too.
+    shards = {name for name in names if _SHARD.fullmatch(name) and Path(name).with_suffix(".npy").name in names}
+    if not (out / STAGING_NAME).is_dir():
+        shards = {name for name in shards if Path(name).with_suffix(".parquet").name in names}
+    foreign = sorted(names - shards - {FAILURES_NAME})
     if foreign:
         raise DataError(f"{out}: holds more than crops ({', '.join(foreign[:_SHOWN])}); name another folder.")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from pcan_extract.crop_checks import FAILURES_NAME, check_crop_folder, check_room, check_stored
+from pcan_extract.crop_checks import FAILURES_NAME, STAGING_NAME, check_crop_folder, check_room, check_stored
 from pcan_extract.cropping import CropClip, crop_video
 from pcan_extract.locks import FolderLock
 from pcan_extract.plan import write_json
@@ -24,8 +24,6 @@ from pcan_pose.errors import ExtractionError, PcanError
 
 CLIPS_PER_SHARD = 64
 """Clips in a full shard; with the default settings it takes 308 MB."""
-
-_STAGING = ".staging"
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def build_crops(
     """
     check_crop_folder(out)
     try:
-        with FolderLock(out / _STAGING, EVERYTHING):
+        with FolderLock(out / STAGING_NAME, EVERYTHING):
             shards = read_shards(out)
             check_stored(shards, clips, out, settings)
             _remove_leftovers(out, {shard.number for shard in shards})
@@ -151,7 +149,7 @@ class _Run:
         }
         self._out = out
         self._settings = settings
-        self.staging = out / _STAGING / "clips"
+        self.staging = out / STAGING_NAME / "clips"
         self.records: dict[str, CropRecord] = {}
         self.failures: dict[str, str] = {}
 
@@ -227,7 +225,7 @@ def _run_task(task: _Task) -> _Outcome:
 
 def _remove_leftovers(out: Path, finished: set[int]) -> None:
     """Return nothing; remove what a killed run has left."""
-    shutil.rmtree(out / _STAGING / "clips", ignore_errors=True)
+    shutil.rmtree(out / STAGING_NAME / "clips", ignore_errors=True)
     known = {f"part-{number:05d}.npy" for number in finished}
     unfinished = {path for path in out.glob("part-*.npy") if path.name not in known}
     for path in unfinished | set(out.glob(".*.tmp.*")):

@@ -96,7 +96,7 @@ class Workers(Generic[Task, Result]):
                     dead += running.values()
                     running.clear()
                     pool.close()
-                    if len(dead) == 1:
+                    if alone:
                         yield dead[0], WorkerDied()
                     else:
                         suspects.extend(dead)

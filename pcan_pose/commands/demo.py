@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pcan_pose.metrics import Metrics
     from pcan_pose.taxonomy import Taxonomy
 
+_REPORT = "report.md"
+_HEADING = "# Demo of pcan-pose"
+
 
 @click.command()
 @click.option("--out", default="demo", show_default=True, type=click.Path(path_type=Path), help="Folder to fill.")
@@ -30,10 +33,12 @@ def demo(out: Path, video: Path | None, clips: int, epochs: int | None, overwrit
     Leaves a folder with the overlay video, the training curve, the confusion matrices of both levels and report.md. The
     video is real; the clips that are trained on are simulated, and their figures say nothing of real people.
     """
+    from pcan_extract.backends import BackendOptions
+    from pcan_extract.checks import check_backend
     from pcan_pose.config import load_config
     from pcan_pose.engine.test import test_run
     from pcan_pose.engine.train import train
-    from pcan_pose.errors import ExtractionError
+    from pcan_pose.errors import ExtractionError, MissingDependencyError
     from pcan_pose.metrics import evaluate
     from pcan_pose.scores import write_scores
 
@@ -44,6 +49,8 @@ def demo(out: Path, video: Path | None, clips: int, epochs: int | None, overwrit
     config = load_config("demo", [f"train.epochs={epochs}"] if epochs else [])
     data = config.data.model_copy(update={"path": out / "simulated"})
     config = config.model_copy(update={"output": out, "data": data})
+    if faults := check_backend("mediapipe", BackendOptions()):
+        raise MissingDependencyError(*faults)
     # Only now, when the new one can begin, does the earlier one go.
     for path in left:
         if path.is_dir():
@@ -51,6 +58,7 @@ def demo(out: Path, video: Path | None, clips: int, epochs: int | None, overwrit
         else:
             path.unlink()
     out.mkdir(parents=True, exist_ok=True)
+    (out / _REPORT).write_text(f"{_HEADING}\n\nNot finished.\n", encoding="utf-8")
     started = time.perf_counter()
 
     click.echo(f"1/4  REAL: keypoints of {video.name}")
@@ -70,7 +78,7 @@ def demo(out: Path, video: Path | None, clips: int, epochs: int | None, overwrit
     minutes = (time.perf_counter() - started) / 60
     report = _report(out, config, video, extraction, metrics, scores.taxonomy, minutes)
     click.echo(report)
-    click.echo(f"{out / 'report.md'} and the pictures beside it, after {minutes:.1f} minutes")
+    click.echo(f"{out / _REPORT} and the pictures beside it, after {minutes:.1f} minutes")
 
 
 def _packaged_video() -> Path:
@@ -90,16 +98,20 @@ def _packaged_video() -> Path:
 
 
 def _left_by_a_demo(out: Path, overwrite: bool) -> list[Path]:
-    """Return what an earlier demo left in the folder and may be replaced."""
+    """Return what an earlier demo left in the folder and may be replaced; its report says that it was one."""
     from pcan_pose.errors import DataError
 
     if out.exists() and not out.is_dir():
         raise DataError(f"{out}: is not a folder; name another with --out.")
-    left = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
+    # The report goes last, so that what is left of a demo is known for one.
+    left = (
+        sorted((path.name for path in out.iterdir()), key=lambda name: (name == _REPORT, name)) if out.is_dir() else []
+    )
     if left:
-        known = {"keypoints", "overlay", "simulated", "pose", "plots", "report.md", "scores_test.parquet"}
-        foreign = [name for name in left if name not in known]
-        if foreign:
+        known = {"keypoints", "overlay", "simulated", "pose", "plots", _REPORT, "scores_test.parquet"}
+        report = out / _REPORT
+        is_demo = report.is_file() and report.read_bytes().startswith(_HEADING.encode())
+        if foreign := [name for name in left if not is_demo or name not in known]:
             raise DataError(
                 f"{out}: holds what no demo made ({', '.join(foreign[:5])}); name another folder with --out."
             )
@@ -175,7 +187,7 @@ def _report(
     table = "\n".join("| " + " | ".join(row) + " |" for row in [rows[0], ("---",) * 6, *rows[1:]])
     overlay = next(iter(sorted((out / "overlay").rglob("*.mp4"))))
     text = (
-        "# Demo of pcan-pose\n\n"
+        f"{_HEADING}\n\n"
         f"## Real: keypoints of {video.name}\n\n{extraction.to_text()}\n\n"
         f"Look at [{overlay.name}]({overlay.relative_to(out)}): the person's left is blue, the right is orange.\n\n"
         "## Simulated: micro-action recognition\n\n"
@@ -185,7 +197,7 @@ def _report(
         f"{minutes:.1f} minutes for everything.\n\n"
         + "\n".join(f"![{path.stem}]({path.relative_to(out)})\n" for path in pictures)
     )
-    (out / "report.md").write_text(text, encoding="utf-8")
+    (out / _REPORT).write_text(text, encoding="utf-8")
     return table
 
 

@@ -22,7 +22,6 @@ _BACKEND_OPTIONS = (
     "model",
     "checkpoint",
     "detector",
-    "detector_checkpoint",
     "device",
     "precision",
     "batch_size",

@@ -14,7 +14,6 @@ _BACKEND = (
     click.option("--model", metavar="NAME|FILE", help="The backend's network."),
     click.option("--checkpoint", metavar="FILE", help="Its weights, where the model is a configuration."),
     click.option("--detector", metavar="NAME|FILE", help="Network that finds people.  [default: the whole picture]"),
-    click.option("--detector-checkpoint", metavar="FILE", help="Its weights."),
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
     click.option(
         "--precision",
@@ -28,7 +27,13 @@ _BACKEND = (
         type=_POSITIVE,
         help="Pictures at once, on a GPU also of several videos.  [default: the backend's]",
     ),
-    click.option("--persons", default=1, show_default=True, type=_POSITIVE, help="People to keep in each video."),
+    click.option(
+        "--persons",
+        default=1,
+        show_default=True,
+        type=_POSITIVE,
+        help="People to keep in each video; more than one needs a detector.",
+    ),
     click.option("--check", is_flag=True, help="Only say what the backend needs and how to get it."),
 )
 

@@ -1,5 +1,6 @@
 """The demo, small."""
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -38,16 +39,31 @@ def test_the_demo_leaves_everything_it_promises(tmp_path: Path, monkeypatch: pyt
 
 
 def test_an_earlier_demo_stays_until_the_new_one_can_begin(tmp_path: Path) -> None:
-    (tmp_path / "report.md").write_text("the last one")
+    (tmp_path / "report.md").write_text("# Demo of pcan-pose, the last one")
     result = CliRunner().invoke(main, ["demo", "--out", str(tmp_path), "--overwrite", "--video", "x.mp4"])
     assert result.exit_code == 1
     assert "x.mp4: no such file; name a video with --video." in result.output
-    assert (tmp_path / "report.md").read_text() == "the last one"
+    assert (tmp_path / "report.md").read_text() == "# Demo of pcan-pose, the last one"
+
+
+def test_an_earlier_demo_stays_where_the_backend_cannot_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mediapipe.python.solutions", None)
+    (tmp_path / "report.md").write_text("# Demo of pcan-pose")
+    result = CliRunner().invoke(main, ["demo", "--out", str(tmp_path), "--overwrite", "--video", __file__])
+    assert result.exit_code == 1
+    assert "mediapipe is installed but cannot" in result.output or "mediapipe is not installed" in result.output
+    assert (tmp_path / "report.md").read_text() == "# Demo of pcan-pose"
 
 
 def test_a_folder_with_other_things_is_never_touched(tmp_path: Path) -> None:
-    (tmp_path / "thesis.tex").write_text("years of work")
-    result = CliRunner().invoke(main, ["demo", "--out", str(tmp_path), "--overwrite", "--video", "x.mp4"])
-    assert result.exit_code == 1
-    assert "holds what no demo made (thesis.tex)" in result.output
-    assert (tmp_path / "thesis.tex").exists()
+    for name, text in (
+        ("thesis.tex", "# Demo of pcan-pose"),
+        ("pose", "a run with a demo's name"),
+        ("report.md", "mine"),
+    ):
+        (folder := tmp_path / name).mkdir()
+        (folder / name).write_text(text)
+        result = CliRunner().invoke(main, ["demo", "--out", str(folder), "--overwrite", "--video", "x.mp4"])
+        assert result.exit_code == 1
+        assert f"holds what no demo made ({name})" in result.output
+        assert (folder / name).read_text() == text

@@ -1,5 +1,6 @@
 """Caches of crops: whole, resumed, repaired, and refused."""
 
+import errno
 import json
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pcan_extract import crop_checks, crop_run
@@ -188,6 +190,29 @@ def test_folders_of_something_else_are_refused(clips, tmp_path):
     with pytest.raises(DataError, match="is a file; name a folder for the crops"):
         build(clips, tmp_path / "set/part-00000.parquet")
     assert [path.name for path in (tmp_path / "set").iterdir()] == ["part-00000.parquet"]
+
+
+def test_arrays_that_no_run_has_left_stay(alone, clips, tmp_path):
+    own = tmp_path / "own"
+    own.mkdir()
+    for name in ("part-00000.npy", "part-00007.npy"):
+        np.save(own / name, np.arange(4))
+    before = content(own)
+    with pytest.raises(DataError, match=r"own: holds more than crops \(part-00000.npy, part-00007.npy\); name another"):
+        build(clips, own)
+    assert content(own) == before
+
+
+def test_a_shard_whose_table_cannot_be_written_leaves_no_pictures(alone, clips, tmp_path, monkeypatch):
+    def fail(*arguments, **named):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pcan_pose.crop_cache.pq.write_table", fail)
+        with pytest.raises(ExtractionError, match="cannot be written"):
+            build(clips, tmp_path / "crops")
+    assert list((tmp_path / "crops").iterdir()) == []
+    assert build(clips, tmp_path / "crops").added == 7
 
 
 def test_too_little_room_is_refused_before_anything_is_decoded(clips, tmp_path, monkeypatch):

@@ -150,8 +150,9 @@ def test_other_networks_are_refused(tmp_path, frames):
 
 def test_options_that_do_not_fit_are_named(tmp_path):
     path = write_detector(tmp_path / "yolox.onnx", BOXES)
-    with pytest.raises(ConfigError, match="has its weights in it; leave the detector checkpoint out"):
-        load_detector(options(path, detector_checkpoint="a.pth"))
+    with pytest.raises(ConfigError, match="persons 2 needs a detector: without one the whole picture is one person's"):
+        detector_settings(BackendOptions(persons=2))
+    assert detector_settings(options(path, persons=2))["detector"] == "yolox.onnx"
     with pytest.raises(CheckpointError, match="there is no such file"):
         load_detector(options(tmp_path / "b.onnx"))
 

@@ -86,7 +86,7 @@ def test_options_reach_the_pipeline(monkeypatch, one_clip, tmp_path):
     monkeypatch.setattr(pcan_extract.pipeline, "extract", pipeline)
     text = (
         f"{one_clip} --out {tmp_path} --backend mmpose --model rtmw --checkpoint a.pth --detector b.onnx "
-        "--detector-checkpoint c.pth --device cuda:1 --precision bf16 --batch-size 8 --persons 2 --layout coco17 "
+        "--device cuda:1 --precision bf16 --batch-size 8 --persons 2 --layout coco17 "
         "--allow-missing-joints --min-score 0.2 --interpolate 5 --smooth 1.5 0.25 --workers 3 "
         "--clips-per-shard 9 --shard 2/3 --engine ray --address auto"
     )
@@ -102,7 +102,6 @@ def test_options_reach_the_pipeline(monkeypatch, one_clip, tmp_path):
             model="rtmw",
             checkpoint="a.pth",
             detector="b.onnx",
-            detector_checkpoint="c.pth",
             device="cuda:1",
             precision="bf16",
             batch_size=8,

@@ -1,10 +1,12 @@
 import importlib.util
 import shutil
+import sys
 
 import numpy as np
 import pytest
 
-from pcan_extract.backends import create_backend
+from pcan_extract.backends import BackendOptions, create_backend
+from pcan_extract.checks import check_backend
 from pcan_extract.pipeline import extract
 from pcan_pose.errors import MissingDependencyError
 from pcan_pose.keypoints import read_set
@@ -20,6 +22,20 @@ def test_absent_package_names_its_command(monkeypatch):
     assert str(caught.value).startswith(
         "backend 'mediapipe': the package mediapipe is not installed; run pip install 'pcan-pose[mediapipe]'"
     )
+
+
+def test_libraries_that_are_missing_are_told_before_a_run(monkeypatch):
+    pytest.importorskip("mediapipe", reason="needs the extra 'mediapipe'")
+    assert check_backend("mediapipe", BackendOptions()) == []
+    (fault,) = check_backend("mediapipe", BackendOptions(model="a"))
+    assert fault == "backend 'mediapipe' has no option 'model'; leave it out."
+    # As where a library that OpenCV is linked against is not there.
+    monkeypatch.setitem(sys.modules, "mediapipe.python.solutions", None)
+    (fault,) = check_backend("mediapipe", BackendOptions())
+    assert fault.startswith("mediapipe is installed but cannot be imported (")
+    assert "apt-get install libgl1 libglib2.0-0" in fault
+    with pytest.raises(MissingDependencyError, match="cannot be imported"), create_backend("mediapipe"):
+        pass
 
 
 @pytest.fixture(scope="module")

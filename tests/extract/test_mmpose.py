@@ -224,7 +224,6 @@ def test_models_by_name_and_by_short_name():
         ({"model": BODY, "checkpoint": __file__, "precision": "bf16", "device": "cpu"}, "precision 'bf16' needs a GPU"),
         ({"model": BODY, "checkpoint": __file__, "device": "tpu"}, "device 'tpu' is none of auto, cpu, cuda"),
         ({"model": "rtmo", "checkpoint": __file__}, "its model is a BottomupPoseEstimator; expected a Topdown"),
-        ({"model": BODY, "checkpoint": __file__, "detector_checkpoint": "a"}, "no option 'detector-checkpoint'"),
     ],
 )
 def test_wrong_options_are_named(options, fault):

@@ -56,9 +56,15 @@ def detector_settings(options: BackendOptions) -> dict[str, str]:
     """Return what of the detector changes the numbers, for a backend's settings.
 
     Raises:
+        ConfigError: If several people are to be found by nobody.
         PcanError: As `load_detector`, without running it.
     """
     if options.detector is None:
+        if options.persons > 1:
+            raise ConfigError(
+                f"persons {options.persons} needs a detector: without one the whole picture is one person's box; name "
+                "one with --detector."
+            )
         return {"detector": "whole picture"}
     path = _path(options)
     return {
@@ -71,8 +77,6 @@ def detector_settings(options: BackendOptions) -> dict[str, str]:
 
 def _path(options: BackendOptions) -> Path:
     require_onnxruntime()
-    if options.detector_checkpoint is not None:
-        raise ConfigError("a detector in an .onnx file has its weights in it; leave the detector checkpoint out.")
     assert options.detector is not None
     return find_model(options.detector, "det")
 

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pcan_extract.backends.base import Estimate
+from pcan_extract.backends.options import BackendOptions
 from pcan_extract.video import Frame, VideoInfo
-from pcan_pose.errors import MissingDependencyError
+from pcan_pose.errors import MissingDependencyError, PcanError
 from pcan_pose.skeleton import skeleton
 
 _LAYOUT = "mediapipe_holistic"
@@ -35,7 +36,7 @@ class MediaPipeHolistic:
     Holistic smooths over time and follows the person from frame to frame, so each video gets an instance of its own.
 
     Raises:
-        MissingDependencyError: If mediapipe is not installed.
+        MissingDependencyError: If mediapipe is not installed, or, on entering, cannot be imported.
     """
 
     name = "mediapipe"
@@ -52,12 +53,7 @@ class MediaPipeHolistic:
         self._holistic: Any = None
 
     def __enter__(self) -> Self:
-        # Read by the C++ libraries when they are loaded; what the user has set is left alone.
-        os.environ.setdefault("GLOG_minloglevel", "2")
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        with _quiet():
-            from mediapipe.python.solutions import holistic
-        self._holistic = holistic.Holistic
+        self._holistic = _load().Holistic
         return self
 
     def __exit__(
@@ -76,6 +72,37 @@ class MediaPipeHolistic:
                 found.append(pose)
         poses = np.array(found, dtype=np.float32).reshape(len(found), 1, -1, 3)  # (T, 1, V, 3)
         return Estimate(np.ascontiguousarray(poses[..., :2]), np.ascontiguousarray(poses[..., 2]))
+
+
+def check(options: BackendOptions) -> list[str]:
+    """Return what keeps MediaPipe from running, each with what mends it; imports it."""
+    try:
+        options.only(MediaPipeHolistic.name)
+        MediaPipeHolistic()
+        _load()
+    except PcanError as error:
+        return list(error.faults)
+    return []
+
+
+def _load() -> Any:
+    """Return MediaPipe's module of Holistic.
+
+    Raises:
+        MissingDependencyError: If libraries that it is linked against are missing.
+    """
+    # Read by the C++ libraries when they are loaded; what the user has set is left alone.
+    os.environ.setdefault("GLOG_minloglevel", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        with _quiet():
+            from mediapipe.python.solutions import holistic
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"mediapipe is installed but cannot be imported ({error}); OpenCV in it needs libraries "
+            "that servers and small images lack: apt-get install libgl1 libglib2.0-0, or your system's like."
+        ) from error
+    return holistic
 
 
 def _pose(result: Any) -> npt.NDArray[np.float32]:

@@ -14,18 +14,16 @@ class BackendOptions:
         model: Which network: a file, or a name that the backend knows.
         checkpoint: File with the network's weights, where the model is a configuration without any.
         detector: Network that finds people, a file or a name; None takes the whole picture as one person's box.
-        detector_checkpoint: File with the detector's weights, where the detector is a configuration without any.
         device: auto, cpu, cuda or cuda:N; auto takes a GPU where there is one.
         precision: Arithmetic of the networks; half precisions on a GPU only.
         batch_size: Pictures that go through a network at once, >= 1: of one video on a CPU, of consecutive ones on a
             GPU. None leaves it to the backend.
-        persons: People to keep in each video, >= 1, the main ones first.
+        persons: People to keep in each video, >= 1, the main ones first; more than one needs a detector.
     """
 
     model: str | None = None
     checkpoint: str | None = None
     detector: str | None = None
-    detector_checkpoint: str | None = None
     device: str = "auto"
     precision: Literal["fp32", "fp16", "bf16"] = "fp32"
     batch_size: int | None = None
