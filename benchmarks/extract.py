@@ -25,8 +25,9 @@ from statistics import median
 from benchmarks.measure import device_name
 from pcan_extract.backends import BackendOptions, PoseBackend, create_backend
 from pcan_extract.pipeline import extract
-from pcan_extract.video import VIDEO_EXTENSIONS, Frame, VideoInfo, VideoReader
+from pcan_extract.video import Frame, VideoInfo, VideoReader
 from pcan_pose.atomic import atomic_write
+from pcan_pose.clip_list import is_video
 from pcan_pose.engine.distributed import pick_device
 
 
@@ -37,7 +38,7 @@ def main() -> None:
     device = "cpu" if has_options else "auto"
     options = BackendOptions(model=given.model, checkpoint=given.checkpoint, device=device)
     single = replace(options, batch_size=1) if has_options else None
-    films = sorted(path for path in given.videos.rglob("*") if path.suffix.lower() in VIDEO_EXTENSIONS)
+    films = sorted(path for path in given.videos.rglob("*") if is_video(path))
     pictures = [_read(film) for film in films]
     rates: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:

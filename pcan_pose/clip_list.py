@@ -1,17 +1,25 @@
-"""The clips of a split in their official order, as annotation lists name them.
+"""Annotation lists: file names, one a line, with or without an action; and what is a video by its name.
 
 Shapes: N clips.
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
 
 from pcan_pose.errors import DataError
 
-_VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm")
+VIDEO_EXTENSIONS = frozenset(
+    {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp"}
+    | {".mts", ".m2ts", ".vob", ".dv", ".asf", ".ogv", ".mxf"}
+)
+"""File name extensions of videos, in lower case."""
+
+_MA52_TEST_NAME = re.compile(r"test\d{4}\.mp4")
 _SHOWN = 5
 
 
@@ -37,7 +45,30 @@ def clip_name(name: str) -> str:
         name: a clip id such as `test/test0000`, or a file name such as `test0000.mp4`.
     """
     last = PurePosixPath(name.replace("\\", "/"))
-    return last.stem if last.suffix.lower() in _VIDEO_SUFFIXES else last.name
+    return last.stem if is_video(last) else last.name
+
+
+def is_video(path: PurePath) -> bool:
+    """Whether a file is a video by its name."""
+    return path.suffix.lower() in VIDEO_EXTENSIONS
+
+
+def split_line(line: str) -> tuple[str, int | None] | None:
+    """A file name and its action id, or None where a line has none; None for a line that is neither.
+
+    Args:
+        line: such as `test/my clip.mp4 9`: the last word is the action if it is a whole number, and there is another.
+    """
+    name, _, last = line.strip().replace("\t", " ").rpartition(" ")
+    if name and last.isdecimal():
+        return name.strip(), int(last)
+    whole = f"{name} {last}".strip()
+    return (whole, None) if whole and (not name or is_video(PurePath(whole))) else None
+
+
+def are_placeholders(labels: Mapping[str, int | None]) -> bool:
+    """Whether all labels are 0 and all names are as in MA-52's test list, whose labels are not public."""
+    return set(labels.values()) == {0} and all(_MA52_TEST_NAME.fullmatch(name) for name in labels)
 
 
 def read_clip_ids(path: str | Path) -> tuple[str, ...]:
@@ -65,7 +96,7 @@ def _lines(path: Path) -> list[str]:
 def read_clip_list(path: str | Path) -> ClipList:
     """The clips of an annotation list: one file name a line, with or without an action id behind it.
 
-    Labels that are all 0 are placeholders, as in MA-52's test list, and count as unknown.
+    The placeholders of MA-52's test list count as unknown.
 
     Args:
         path: a text file, such as MA-52's `test_list_videos.txt`.
@@ -75,22 +106,24 @@ def read_clip_list(path: str | Path) -> ClipList:
             the last two at once.
     """
     path = Path(path)
-    rows = [(number, line.split()) for number, line in enumerate(_lines(path), 1) if line.strip()]
-    if not rows:
-        raise DataError(f"{path}: names no clip; write one file name a line, such as test0000.mp4.")
-    faults = [
-        f"{path}, line {number}: {' '.join(words)!r} is not a file name and an action id of 0 or more."
-        for number, words in rows
-        if len(words) > 2 or (len(words) == 2 and not words[1].isdecimal())
-    ]
+    rows: dict[str, int | None] = {}
     first: dict[str, int] = {}
-    for number, (video, *_) in rows:
+    faults: list[str] = []
+    for number, line in enumerate(_lines(path), 1):
+        if not line.strip():
+            continue
+        if (row := split_line(line)) is None:
+            faults.append(f"{path}, line {number}: {line.strip()!r} is not a file name and an action id of 0 or more.")
+            continue
+        video, label = row
         if (before := first.setdefault(clip_name(video), number)) != number:
             faults.append(f"{path}, line {number}: {video} is on line {before} already.")
+        rows[video] = label
+    if not rows and not faults:
+        raise DataError(f"{path}: names no clip; write one file name a line, such as test0000.mp4.")
     if faults:
         more = [f"{path}: {len(faults) - _SHOWN} more lines like these."] if len(faults) > _SHOWN else []
         raise DataError(*faults[:_SHOWN], *more)
-    labels = np.asarray([int(words[1]) if len(words) == 2 else -1 for _, words in rows], np.int64)
-    if not labels.any():
-        labels[:] = -1
-    return ClipList(path=path, videos=tuple(words[0] for _, words in rows), labels=labels)
+    unknown = are_placeholders(rows)
+    labels = np.asarray([-1 if unknown or label is None else label for label in rows.values()], np.int64)
+    return ClipList(path=path, videos=tuple(rows), labels=labels)

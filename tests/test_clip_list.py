@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from pcan_extract.labels import read_label_list
 from pcan_pose.clip_list import clip_name, read_clip_ids, read_clip_list
 from pcan_pose.errors import DataError
+from pcan_pose.taxonomy import MA52
 
 
 def listed(folder: Path, text: str) -> Path:
@@ -28,18 +30,28 @@ def test_order_and_labels_are_kept(tmp_path: Path) -> None:
     assert clips.labels.tolist() == [3, 0, 51]
 
 
-@pytest.mark.parametrize("text", ["a.mp4 0\nb.mp4 0\n", "a.mp4\nb.mp4\n"], ids=["placeholders", "names alone"])
+@pytest.mark.parametrize(
+    "text", ["test0000.mp4 0\ntest0001.mp4 0\n", "a.mp4\nb.mp4\n"], ids=["placeholders of MA-52", "names alone"]
+)
 def test_labels_may_be_unknown(tmp_path: Path, text: str) -> None:
     assert read_clip_list(listed(tmp_path, text)).labels.tolist() == [-1, -1]
 
 
+def test_lists_are_read_as_the_extraction_reads_them(tmp_path: Path) -> None:
+    text = "a.mp4\t0\nsub/my clip.MPG  0\n2.ts 0\n"
+    clips = read_clip_list(listed(tmp_path, text))
+    assert read_label_list(f"test={clips.path}", MA52).labels == dict(zip(clips.videos, clips.labels, strict=True))
+    assert [clip_name(video) for video in clips.videos] == ["a", "my clip", "2"]
+    assert read_clip_list(listed(tmp_path, "my clip.mp4\n")).videos == ("my clip.mp4",)
+
+
 def test_every_fault_is_named_with_its_line(tmp_path: Path) -> None:
-    path = listed(tmp_path, "a.mp4 1\nb.mp4 x\nc d 1\nfolder/a 2\n")
+    path = listed(tmp_path, "a.mp4 1\nb.mp4 x\nc d\nfolder/a 2\n")
     with pytest.raises(DataError) as caught:
         read_clip_list(path)
     assert caught.value.faults == (
         f"{path}, line 2: 'b.mp4 x' is not a file name and an action id of 0 or more.",
-        f"{path}, line 3: 'c d 1' is not a file name and an action id of 0 or more.",
+        f"{path}, line 3: 'c d' is not a file name and an action id of 0 or more.",
         f"{path}, line 4: folder/a is on line 1 already.",
     )
 

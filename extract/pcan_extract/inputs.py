@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from pcan_extract.labels import SPLITS, LabelList, first_faults
-from pcan_extract.video import VIDEO_EXTENSIONS
+from pcan_pose.clip_list import VIDEO_EXTENSIONS, is_video
 from pcan_pose.errors import DataError
 from pcan_pose.taxonomy import MA52, Taxonomy
 
@@ -148,7 +148,7 @@ def _walk(folder: Path, faults: list[str]) -> Iterator[Path]:
         # A link to a folder above would otherwise be followed for ever.
         folders[:] = [name for name in sorted(folders) if os.path.realpath(os.path.join(root, name)) not in seen]
         seen.update(os.path.realpath(os.path.join(root, name)) for name in folders)
-        yield from (Path(root, name) for name in names if Path(name).suffix.lower() in VIDEO_EXTENSIONS)
+        yield from (Path(root, name) for name in names if is_video(Path(name)))
 
 
 def _is_text(video: VideoInput) -> bool:

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from pcan_pose.clip_list import are_placeholders, split_line
 from pcan_pose.errors import DataError
 from pcan_pose.taxonomy import Taxonomy
 
 SPLITS = ("train", "val", "test")
 """Splits that are recognised in the names of folders and of label lists."""
-
-_MA52_TEST_NAME = re.compile(r"test\d{4}\.mp4")
 
 
 @dataclass(frozen=True)
@@ -59,21 +58,21 @@ def read_label_list(argument: str, taxonomy: Taxonomy) -> LabelList:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        name, _, label = line.strip().replace("\t", " ").rpartition(" ")
-        name = PurePosixPath(name.strip().replace("\\", "/")).as_posix()
-        if name == "." or not label.isdecimal():
+        name, label = split_line(line) or ("", None)
+        name = PurePosixPath(name.replace("\\", "/")).as_posix()
+        if name == "." or label is None:
             faults.append(f"{path}:{number}: got {line.strip()!r}, expected a file name and an action ('a.mp4 9').")
-        elif int(label) >= taxonomy.num_actions:
+        elif label >= taxonomy.num_actions:
             faults.append(f"{path}:{number}: action {label} is not in {taxonomy.name}'s 0..{taxonomy.num_actions - 1}.")
         elif name in labels:
             faults.append(f"{path}:{number}: {name} is named twice.")
         else:
-            labels[name] = int(label)
+            labels[name] = label
     if not labels and not faults:
         faults.append(f"{path}: label list without a line.")
     if faults:
         raise DataError(*first_faults(faults))
-    if split == "test" and not any(labels.values()) and all(_MA52_TEST_NAME.fullmatch(name) for name in labels):
+    if split == "test" and are_placeholders(labels):
         labels = dict.fromkeys(labels)
     return LabelList(path, split, labels)
 

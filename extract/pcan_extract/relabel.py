@@ -8,7 +8,7 @@ import numpy as np
 
 from pcan_extract.inputs import VideoInput, attach_labels
 from pcan_extract.labels import LabelList, read_lists
-from pcan_extract.video import VIDEO_EXTENSIONS
+from pcan_pose.clip_list import is_video
 from pcan_pose.errors import DataError
 from pcan_pose.keypoints import KeypointSet
 from pcan_pose.score_set import first_names
@@ -61,7 +61,7 @@ def _without_extensions(entry: LabelList) -> LabelList:
     labels: dict[str, int | None] = {}
     for name, label in entry.labels.items():
         path = PurePosixPath(name)
-        clip_id = path.with_suffix("").as_posix() if path.suffix.lower() in VIDEO_EXTENSIONS else name
+        clip_id = path.with_suffix("").as_posix() if is_video(path) else name
         if labels.setdefault(clip_id, label) != label:
             raise DataError(
                 f"{entry.path}: clip {clip_id!r} has labels {labels[clip_id]} and {label}; correct the list."

@@ -19,13 +19,7 @@ from av.video.stream import VideoStream
 from pcan_extract.display import Frame, Orientation, read_orientation, square_width, to_rgb
 from pcan_pose.errors import ExtractionError
 
-__all__ = ["VIDEO_EXTENSIONS", "Frame", "VideoInfo", "VideoReader"]
-
-VIDEO_EXTENSIONS = frozenset(
-    {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp"}
-    | {".mts", ".m2ts", ".vob", ".dv", ".asf", ".ogv", ".mxf"}
-)
-"""File name extensions that a folder is searched for, in lower case."""
+__all__ = ["Frame", "VideoInfo", "VideoReader"]
 
 # A file without a frame count is cut short if its last picture ends this much (seconds) before the stream's own end.
 _DURATION_SLACK = 0.5
