@@ -9,6 +9,7 @@ from pcan_pose.config import (
     PoseEncoderConfig,
     STGCNConfig,
     STGCNPlusPlusConfig,
+    TwoBranchConfig,
     describe_keys,
     find_config,
     load_config,
@@ -55,6 +56,7 @@ def test_scalars_are_those_of_yaml_1_2(tmp_path: Path) -> None:
     assert (config.name, str(config.data.path), config.data.train_split) == ("no", "on", "off")
     assert (config.optim.weight_decay, config.optim.lr, config.train.ema) == (1e-3, 5e-2, 0.9)
     assert (config.data.val_split, config.seed) == ("yes", 10)
+    assert load_config(write(tmp_path, SMALL), ["name=2026-02-30"]).name == "2026-02-30"  # a word, and no date at all
 
 
 @pytest.mark.parametrize(
@@ -204,12 +206,36 @@ BRANCHES = "encoder={type: two-branch, pose: {type: pose}, rgb: {type: efficient
         (["data.augment.noise=.inf"], "data.augment.noise: Input should be a finite number, got inf."),
         (["data.augment.rotation=[.nan, 0, 0]"], "data.augment.rotation.0: Input should be a finite number, got nan."),
         ([BRANCHES, "encoder.pose.widthss=[1]"], "unknown key 'encoder.pose.widthss'. Did you mean 'widths'?"),
+        (
+            [BRANCHES, "encoder.dropout=0.5"],
+            "is a key of other encoder types than 'two-branch'; leave it out",
+        ),
+        (
+            [BRANCHES, "encoder.pose.dropout=0.5"],
+            "'encoder.pose.dropout' is a key of other encoder types than 'pose'",
+        ),
+        (["seed=4294967296"], "seed: Input should be less than 4294967296, got 4294967296."),
         ([BRANCHES, "encoder.rgb.folds=1"], "unknown key 'encoder.rgb.folds'. Did you mean 'fold'?"),
     ],
 )
 def test_values_that_do_not_fit(tmp_path: Path, overrides: list[str], message: str) -> None:
     (fault,) = faults_of(write(tmp_path, SMALL), *overrides)
     assert message in fault
+
+
+def test_one_channel_in_one_cannot_move_both_ways(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALL + "  rgb: {crops: /x}\n")
+    assert any("encoder.rgb.fold" in fault for fault in faults_of(path, BRANCHES, "encoder.rgb.fold=1"))
+    for fold in (0, 2):
+        encoder = load_config(path, [BRANCHES, f"encoder.rgb.fold={fold}"]).encoder
+        assert isinstance(encoder, TwoBranchConfig) and encoder.rgb.model_dump()["fold"] == fold
+
+
+def test_a_section_that_is_off_can_be_filled(tmp_path: Path) -> None:
+    path = tmp_path / "resolved.yaml"
+    path.write_text(to_yaml(load_config(write(tmp_path, SMALL))))
+    config = load_config(path, ["data.rgb.crops=/x"])
+    assert config.data.rgb is not None and config.data.rgb.crops == Path("/x")
 
 
 @pytest.mark.parametrize(

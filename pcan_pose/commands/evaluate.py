@@ -164,12 +164,12 @@ def evaluate(
         rows.append((label, last))
 
     unlabelled = not (last.labels >= 0).any()
-    wanted = bool(out or predictions or submission)
+    wanted = bool(out or predictions or submission or save_fusion)
     if unlabelled and wanted and not (json_file or plots or per_class or confusion or compare):
         for path in write_scored(last, out, predictions, submission, clip_list):
             click.echo(f"wrote {path} ({len(last):,} clips); none has a label, so nothing was measured.")
         if save_fusion is not None:
-            click.echo(f"wrote {write_settings(save_fusion, settings)}")
+            click.echo(f"wrote {write_settings(save_fusion, settings)}; no clip to be measured has a label.")
         return
     results = measure(rows, drop_unlabelled)
     intervals = measure_intervals(rows, bootstrap, seed)
@@ -178,6 +178,7 @@ def evaluate(
         comparison = compare_with(
             compare,
             rows[-1],
+            subset=subset,
             missing=missing,
             drop_unlabelled=drop_unlabelled,
             resamples=bootstrap,

@@ -49,9 +49,18 @@ def measure_intervals(
 
 
 def compare_with(
-    file: Path, row: "tuple[str, ScoreSet]", *, missing: Any, drop_unlabelled: bool, resamples: int, seed: int
+    file: Path,
+    row: "tuple[str, ScoreSet]",
+    *,
+    subset: Path | None,
+    missing: Any,
+    drop_unlabelled: bool,
+    resamples: int,
+    seed: int,
 ) -> "tuple[list[Metrics], Comparison]":
     """Return the metrics of the row and of a score file on the same clips, and the paired test of the two.
+
+    The file is cut to the subset, as the row was.
 
     Raises:
         ScoreError: what reading, aligning and measuring refuse.
@@ -59,12 +68,16 @@ def compare_with(
     import click
 
     from pcan_pose.alignment import align
+    from pcan_pose.commands.evaluate_inputs import keep_subset
     from pcan_pose.scores import read_scores
     from pcan_pose.significance import Outcomes, compare
 
     name, own = row
     names = [name, str(file)]
-    aligned = align([own, read_scores(file)], missing=missing, names=names)
+    others = [read_scores(file)]
+    if subset is not None:
+        others = keep_subset(others, names[1:], subset, missing)
+    aligned = align([own, *others], missing=missing, names=names)
     if aligned.report:
         click.echo(f"--compare: {aligned.report}", err=True)
     pair = [replace(scores, labels=aligned.labels) for scores in aligned.sets]

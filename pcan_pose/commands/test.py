@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 
 @click.command()
@@ -66,6 +67,9 @@ def test(
     from pcan_pose.engine.test import test_run
     from pcan_pose.scores import check_scores_writable, write_scores
 
+    weight_given = click.get_current_context().get_parameter_source("neighbour_weight") != ParameterSource.DEFAULT
+    if weight_given and not neighbours:
+        raise click.UsageError("--neighbour-weight without --neighbours does nothing: say how many to ask.")
     check_scores_writable(out)
     scores = test_run(
         run,

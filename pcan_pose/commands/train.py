@@ -25,7 +25,7 @@ def train(config_file: Path, overrides: tuple[str, ...], resume: bool, dry_run: 
 
     settings = load_config(config_file, overrides)
     if dry_run:
-        _describe(settings)
+        _describe(settings, resume)
         return
 
     from rich.console import Console
@@ -39,13 +39,15 @@ def train(config_file: Path, overrides: tuple[str, ...], resume: bool, dry_run: 
         click.echo(f"trained: {folder}")
 
 
-def _describe(settings: "RunConfig") -> None:
+def _describe(settings: "RunConfig", resume: bool) -> None:
     from pcan_pose.engine.branches import start_from_runs
     from pcan_pose.engine.distributed import pick_device
     from pcan_pose.engine.network import build_network, with_precision
     from pcan_pose.engine.sources import choose_clips, load_chosen
+    from pcan_pose.engine.train import check_start
 
     device = pick_device(settings.train.device)
+    check_start(settings, device, resume=resume)
     clips = choose_clips(settings)
     tree, header = clips.taxonomy, clips.header
     if settings.data.memory != "map":

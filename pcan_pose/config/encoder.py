@@ -151,7 +151,9 @@ class EfficientNetConfig(Section):
 
     type: Literal["efficientnet-lite0"] = Field(description="EfficientNet-Lite0 on each picture, with temporal shift")
     pretrained: bool = Field(default=True, description="start from ImageNet's weights, which the extra [rgb] installs")
-    fold: int = Field(default=8, ge=0, description="one channel in so many sees the next picture, and one the last")
+    fold: Literal[0] | Annotated[int, Field(ge=2)] = Field(
+        default=8, description="one channel in so many sees the next picture, and one the last; 0 moves none"
+    )
     freeze: _Freeze = False
     checkpoint_gradients: _Checkpoint = False
 

@@ -95,10 +95,17 @@ def to_yaml(config: RunConfig) -> str:
 
 def _yaml(text: str, where: str) -> Any:
     from ruamel.yaml import YAML
+    from ruamel.yaml.constructor import SafeConstructor
     from ruamel.yaml.error import YAMLError
 
+    class Constructor(SafeConstructor):
+        """Without dates, which YAML 1.2 has not: a run may be called 2026-02-30."""
+
+    Constructor.add_constructor("tag:yaml.org,2002:timestamp", Constructor.construct_yaml_str)
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = Constructor
     try:
-        return _unshared(YAML(typ="safe", pure=True).load(text))
+        return _unshared(yaml.load(text))
     except YAMLError as error:
         raise ConfigError(f"{where}: not YAML ({' '.join(str(error).split())}).") from error
 
@@ -131,7 +138,9 @@ def _assign(content: dict[str, Any], keys: list[str], value: Any, override: str)
         if depth == len(keys) - 1:
             place[step] = value
         else:
-            place = place.setdefault(step, {}) if isinstance(place, dict) else place[step]
+            if isinstance(place, dict) and place.get(step) is None:  # not there, or a section that is off
+                place[step] = {}
+            place = place[step]
 
 
 def _step(place: Any, key: str, where: str, override: str) -> str | int:
@@ -157,7 +166,11 @@ def _faults(error: ValidationError, where: str) -> Iterator[str]:
         key = ".".join(place)
         if fault["type"] == "extra_forbidden":
             options = _known(place[:-1])
-            yield f"{where}: unknown key {key!r}.{did_you_mean(place[-1], options)}"
+            if place[-1] in options:
+                kind = next(part for part in reversed(fault["loc"]) if part in _ENCODERS)
+                yield f"{where}: {key!r} is a key of other encoder types than {kind!r}; leave it out, or set the type."
+            else:
+                yield f"{where}: unknown key {key!r}.{did_you_mean(place[-1], options)}"
         elif fault["type"] == "missing":
             yield f"{where}: {key!r} is missing; it has no default."
         else:

@@ -71,7 +71,7 @@ class RunConfig(Section):
 
     name: str = Field(description="the run's name")
     output: Path = Field(default=Path("runs"), description="folder in which the run folder <name> is made")
-    seed: int = Field(default=0, ge=0, description="seed of weights, batches and augmentations")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="seed of weights, batches and augmentations")
     data: DataConfig
     encoder: EncoderConfig = Field(default=PoseEncoderConfig(), discriminator="type")
     head: HeadConfig = HeadConfig()

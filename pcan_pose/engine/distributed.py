@@ -5,16 +5,18 @@ Started by torchrun, which sets RANK, WORLD_SIZE and LOCAL_RANK; without it ever
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from pcan_pose.errors import ConfigError
+from pcan_pose.errors import ConfigError, PcanError
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,26 @@ class Processes:
         numbers = [torch.empty_like(mine) for _ in range(self.size)]
         dist.all_gather(numbers, mine)
         return len(set(torch.cat(numbers).tolist())) == 1
+
+    def ask_first(self, question: Callable[[], Answer]) -> Answer:
+        """Return what the first process finds, in every process; its fault is everybody's.
+
+        Raises:
+            PcanError: What the question raises.
+        """
+        if self.size == 1:
+            return question()
+        found: list[Any] = [None, None]
+        if self.is_first:
+            try:
+                found[0] = question()
+            except PcanError as error:
+                found[1] = error
+        dist.broadcast_object_list(found, device=self.device)
+        if found[1] is not None:
+            raise found[1]
+        answer: Answer = found[0]
+        return answer
 
     def share(self, count: int) -> Tensor:
         """Return this process's share of so many rows, int64, of one length in all; the last row fills up the rest."""

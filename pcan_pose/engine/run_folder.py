@@ -22,12 +22,13 @@ from pcan_pose.errors import CheckpointError
 
 CONFIG = "config.yaml"
 METRICS = "metrics.jsonl"
-# Where a run is computed and its data are kept may change when it is resumed, and so may the place of the runs that it
-# started from, which it needs no more; what is computed may not.
+# Where a run is computed and its data are kept may change when it is resumed, and so may the place of the runs and of
+# the video model that it started from, which it needs no more; what is computed may not.
 _MAY_CHANGE = frozenset(
     {
         *("output", "data.path", "data.memory", "data.map_folder", "data.rgb.crops"),
-        *("encoder.pose_run", "encoder.rgb_run", "train.device", "train.threads"),
+        *("encoder.pose_run", "encoder.rgb_run", "encoder.model", "encoder.rgb.model"),
+        *("train.device", "train.threads"),
     }
 )
 
@@ -72,8 +73,8 @@ class RunFolder:
             )
         return load_config(self.path / CONFIG)
 
-    def create(self, config: RunConfig) -> None:
-        """Make the folder and write what the run is made of.
+    def check_new(self) -> None:
+        """Check that a run can be begun in the folder.
 
         Raises:
             CheckpointError: If there is a run already.
@@ -86,6 +87,14 @@ class RunFolder:
             raise CheckpointError(
                 f"{self.path}: already exists; continue it with --resume, or choose another --set name=..."
             )
+
+    def create(self, config: RunConfig) -> None:
+        """Make the folder and write what the run is made of.
+
+        Raises:
+            CheckpointError: If there is a run already.
+        """
+        self.check_new()
         self.path.mkdir(parents=True, exist_ok=True)
         _write(self.path / "environment.json", json.dumps(_environment(), indent=2) + "\n")
         _write(self.path / CONFIG, to_yaml(config))

@@ -58,7 +58,9 @@ def train(config: RunConfig, *, resume: bool = False, progress: Progress | None 
         if config.train.threads is not None:
             torch.set_num_threads(config.train.threads)
         folder = RunFolder(config.folder)
-        if resume and folder.begun:
+        # One process looks, and all hear of it, before the long work of loading.
+        going_on = mine.ask_first(lambda: check_start(config, mine.device, resume=resume))
+        if going_on:
             config = folder.continued(config)
         config = with_precision(config, mine.device)  # the run folder records it
         data = load_data(config, mine.device)
@@ -67,12 +69,24 @@ def train(config: RunConfig, *, resume: bool = False, progress: Progress | None 
         # A checkpoint appears only after all processes have trained, so all find the same here.
         if not folder.checkpoint.is_file():
             start_from_runs(trainer.recognizer, config.encoder, data.taxonomy)
-        if mine.is_first and resume and folder.begun:
-            folder.check_resumable(config)
-        elif mine.is_first:
+        if mine.is_first and not going_on:
             folder.create(config)
         trainer.run(progress)
         return folder.path
+
+
+def check_start(config: RunConfig, device: torch.device, *, resume: bool) -> bool:
+    """Return whether training a run would go on with what is in its folder.
+
+    Raises:
+        CheckpointError: If the folder holds what it cannot go on with.
+    """
+    folder = RunFolder(config.folder)
+    if resume and folder.begun:
+        folder.check_resumable(with_precision(folder.continued(config), device))
+        return True
+    folder.check_new()
+    return False
 
 
 class Trainer:
@@ -90,6 +104,7 @@ class Trainer:
     ) -> None:
         config = with_precision(config, mine.device)
         self.config, self.data, self.mine, self.folder = config, data, mine, folder
+        self._start = load_checkpoint(folder.checkpoint) if folder and folder.checkpoint.is_file() else None
         torch.manual_seed(config.seed)
         self.recognizer = build_network(
             config,
@@ -97,6 +112,7 @@ class Trainer:
             layout=data.header.layout,
             dims=data.header.dims,
             action_counts=data.action_counts,
+            trained=None if self._start is None else self._start.get("rgb"),
         ).to(mine.device)
         self.averaged = Average(self.recognizer, config.train.ema) if config.train.ema else None
         if mine.size > 1:
@@ -143,8 +159,11 @@ class Trainer:
     def run(self, progress: Progress | None = None) -> None:
         """Train to the last epoch, from the folder's checkpoint if there is one."""
         train = self.config.train
-        if self.folder is not None and self._same_for_all(self.folder.checkpoint).is_file():
-            self.load(load_checkpoint(self.folder.checkpoint))
+        if self.folder is not None:
+            self._check_same_for_all(self.folder.checkpoint)
+        if self._start is not None:
+            self.load(self._start)
+            self._start = None
         writes = self.folder is not None and self.mine.is_first
         if writes and self.folder is not None:
             self.folder.record(self.config)
@@ -170,8 +189,8 @@ class Trainer:
             if writes and self.folder is not None:
                 self.folder.close()
 
-    def _same_for_all(self, checkpoint: Path) -> Path:
-        """Return the path of a checkpoint that all processes find, or none of them.
+    def _check_same_for_all(self, checkpoint: Path) -> None:
+        """Check that all processes find the same checkpoint, or none of them.
 
         Raises:
             CheckpointError: If they do not, for example because each machine has a disk of its own.
@@ -181,7 +200,6 @@ class Trainer:
                 f"{checkpoint}: the processes do not all find the same checkpoint there; keep the run folder on a disk "
                 "that all machines share ('output'), or copy it to each of them."
             )
-        return checkpoint
 
     def train_epoch(self) -> dict[str, float]:
         """Train one epoch and return its mean losses."""
@@ -190,8 +208,8 @@ class Trainer:
         rows = self.mine.rows(batch)
         # An epoch's dropout, order and augmentations follow from one seed. Each process draws the encoder's dropout for
         # its own clips; the head sees the global batch, so all draw the same there.
-        seed = config.seed * 100_003 + self.epoch
-        torch.manual_seed(seed + (self.mine.rank << 40))
+        seed = epoch_seed(config.seed, self.epoch)
+        torch.manual_seed(epoch_seed(config.seed, self.epoch, self.mine.rank))
         self._forward.generator = torch.Generator(device).manual_seed(seed)
         generator = torch.Generator(device).manual_seed(seed)
         order = torch.cat(
@@ -277,6 +295,14 @@ class Trainer:
                 f"the checkpoint does not fit the configuration: {str(error).splitlines()[0]}"
             ) from error
         self.epoch = int(state["epoch"])  # type: ignore[call-overload]
+
+
+def epoch_seed(seed: int, epoch: int, rank: int = 0) -> int:
+    """Return the seed of an epoch, in each process another.
+
+    Processes differ in the low 32 bits, as a CPU's generator sees no others.
+    """
+    return seed * 100_003 + epoch + rank * 0x9E3779B1
 
 
 def _rate(step: int, warmup: float, total: int) -> float:

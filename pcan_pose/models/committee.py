@@ -29,7 +29,7 @@ class Committee(Encoder):
     """
 
     def __init__(
-        self, members: Sequence[Encoder], channels: Sequence[Sequence[int]], views: Sequence[int] = ()
+        self, members: Sequence[Encoder], channels: Sequence[Sequence[int] | Tensor], views: Sequence[int] = ()
     ) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
@@ -37,12 +37,12 @@ class Committee(Encoder):
         self.out_features = sum(self.member_features)
         self.views = tuple(views) or (0,) * len(members)
         for k, chosen in enumerate(channels):
-            self.register_buffer(f"channels_{k}", torch.tensor(chosen), persistent=False)
+            self.register_buffer(f"channels_{k}", torch.as_tensor(chosen), persistent=False)
 
     def only(self, members: Sequence[int]) -> "Committee":
         """Return a committee of some members, with their weights and not a copy of them, that takes all views."""
         encoders = [self.members[k] for k in members]
-        channels = [self.get_buffer(f"channels_{k}").tolist() for k in members]
+        channels = [self.get_buffer(f"channels_{k}") for k in members]
         return Committee(cast("list[Encoder]", encoders), channels, [self.views[k] for k in members])
 
     def features(self, x: Tensor, found: Tensor) -> Tensor:

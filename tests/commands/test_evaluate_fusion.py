@@ -3,6 +3,7 @@
 import csv
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,29 @@ def test_two_systems_are_compared_by_clip(files: dict[str, str]) -> None:
     only, others = expected.discordant["action"]
     assert f"action top-1: {only} clips are right in the first only, {others} in the second only." in text
     assert "on the same 80 clips" in text.replace("\n", " ")
+
+
+def test_a_subset_is_compared_on_the_subset(files: dict[str, str], tmp_path: Path) -> None:
+    ids = tmp_path / "ids.txt"
+    ids.write_text("\n".join(f"test/test{i:04d}" for i in range(30)))
+    command = [files["pose_test"], "--subset", ids, "--compare", files["rgb_test"], "--json", "-"]
+    content = json.loads(works(*command, bootstrap=30).stdout)
+    kept = [read_scores(files[name]) for name in ("pose_test", "rgb_test")]
+    kept = [of.select(np.flatnonzero(np.isin(of.clip_ids, ids.read_text().split()))) for of in kept]
+    expected = compare(*(Outcomes.of(of) for of in align(kept).sets), resamples=30)
+    assert content["comparison"]["differences"] == expected.differences
+    with ids.open("a") as file:
+        file.write("\nother")
+    assert f"{files['pose_test']}: lacks 1 of the 31 clips" in fails(*command)
+
+
+def test_a_fusion_is_saved_though_no_clip_has_a_label(files: dict[str, str], tmp_path: Path) -> None:
+    bare = tmp_path / "bare.parquet"
+    write_scores(bare, replace(read_scores(files["pose_test"]), labels=np.full(CLIPS, -1)))
+    saved = tmp_path / "fusion.json"
+    outcome = works(bare, "--fit", files["pose_val"], "--save-fusion", saved)
+    assert "fusion.json; no clip to be measured has a label." in outcome.output.replace("\n", "")
+    assert len(read_settings(saved).action.shares) == 1
 
 
 def test_the_confusion_of_both_levels_is_a_table(files: dict[str, str], tmp_path: Path) -> None:

@@ -44,3 +44,10 @@ def test_several_members_are_asked_for_by_repeating(tmp_path: Path, monkeypatch:
     result = CliRunner().invoke(main, ["test", "run", "--member", "1", "--member", "3", "--out", out])
     assert result.stderr == "error: enough\n"
     assert asked["members"] == (1, 3)
+
+
+def test_a_weight_of_no_neighbours_is_refused(tmp_path: Path) -> None:
+    out = str(tmp_path / "scores.parquet")
+    result = CliRunner().invoke(main, ["test", "run", "--neighbour-weight", "0.9", "--out", out])
+    assert result.exit_code == 2
+    assert "--neighbour-weight without --neighbours does nothing" in result.stderr

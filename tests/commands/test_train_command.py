@@ -67,6 +67,16 @@ def test_a_dry_run_says_what_would_be_trained_and_writes_nothing(config: Path, t
     assert "openpose28, 28 joints in 2 dimensions" in result.output
 
 
+def test_a_dry_run_looks_at_the_run_folder(config: Path, tmp_path: Path) -> None:
+    options = ("--set", f"output={tmp_path / 'runs'}", "--set", "name=new", "--dry-run")
+    folder = tmp_path / "runs" / "new"
+    folder.mkdir(parents=True)
+    (folder / "notes.txt").touch()
+    for resume in ((), ("--resume",)):
+        result = run("train", config, *options, *resume)
+        assert result.exit_code == 1 and "no config.yaml" in result.output
+
+
 def test_faults_leave_no_run_folder(config: Path, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     result = run("train", config, "--set", f"output={runs}", "--set", "data.train_split=trian")

@@ -245,6 +245,12 @@ def test_a_run_that_torchrun_stopped_and_resumed_equals_an_uninterrupted_one(
         torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1"]
         return run_processes([*torchrun, "--master-port", str(free_port()), str(script), str(file), mode], [{}])[0]
 
+    config.folder.mkdir()
+    (config.folder / "notes.txt").touch()
+    code, output = launch("stop")
+    # Every process hears of it, and none of another's end.
+    assert code != 0 and output.count("CheckpointError: ") == 2 and "Connection closed by peer" not in output, output
+    (config.folder / "notes.txt").unlink()
     code, output = launch("stop")
     assert code != 0 and (config.folder / "last.pt").is_file(), output
     assert load_checkpoint(config.folder / "last.pt")["epoch"] == 1

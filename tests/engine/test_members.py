@@ -11,6 +11,7 @@ from tiny_runs import TREE, Configure
 from pcan_pose.config import load_config
 from pcan_pose.data.clip_index import read_index
 from pcan_pose.engine import test as engine_test
+from pcan_pose.engine.branches import some_members
 from pcan_pose.engine.network import build_network
 from pcan_pose.engine.sources import make_source
 from pcan_pose.engine.train import train
@@ -33,6 +34,13 @@ VIEWS = COMMITTEE | {
         COMMITTEE["members"][1] | {"frames": 13, "short_clips": "pad", "augment": {"tempo": 0.2}},
     ]
 }
+
+
+def test_members_alone_stay_where_the_committee_is(configure: Configure) -> None:
+    config = configure(encoder=COMMITTEE, train__precision="fp32")
+    network = build_network(config, TREE, layout="openpose28", dims=2).to("meta")
+    alone = some_members(network, (2,))
+    assert {tensor.device.type for tensor in (*alone.parameters(), *alone.buffers())} == {"meta"}
 
 
 @pytest.mark.parametrize("encoder", [COMMITTEE, VIEWS], ids=["one view", "two views"])

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from pcan_pose.engine.distributed import Processes, pick_device, processes
+from pcan_pose.engine.train import epoch_seed
 from pcan_pose.errors import ConfigError
 
 CPU = torch.device("cpu")
@@ -29,6 +30,17 @@ def test_a_process_alone_needs_no_group(monkeypatch: pytest.MonkeyPatch) -> None
     with processes("cpu") as mine:
         assert mine == Processes(0, 1, CPU)
         assert not torch.distributed.is_initialized()
+
+
+def test_each_process_draws_dropout_of_its_own() -> None:
+    assert epoch_seed(3, 4) == epoch_seed(3, 4, 0) == 3 * 100_003 + 4
+    seeds = [epoch_seed(seed, epoch, rank) for seed in (0, 2**32 - 1) for epoch in (0, 1) for rank in range(16)]
+    draws = {torch.rand(1, generator=torch.Generator().manual_seed(seed)).item() for seed in seeds}
+    assert len(draws) == 64
+
+
+def test_what_the_first_process_finds_needs_no_group_in_one() -> None:
+    assert Processes(0, 1, CPU).ask_first(lambda: 3) == 3
 
 
 def test_devices() -> None:

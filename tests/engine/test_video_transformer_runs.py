@@ -53,11 +53,14 @@ def test_trained_stopped_resumed_and_tested(configure: Configure, tmp_path: Path
 
     with pytest.raises(KeyboardInterrupt):
         train(stopped, progress=stop)
-    resumed = train(stopped, resume=True)
+    # The checkpoint has all that the model brings: its folder may lie elsewhere, or nowhere.
+    moved = model.rename(tmp_path / "moved")
+    settings["encoder"] = settings["encoder"] | {"model": str(tmp_path / "nowhere")}
+    resumed = train(configure(name="stopped", **settings), resume=True)
+    settings["encoder"] = settings["encoder"] | {"model": str(moved)}
     assert_equal(load_checkpoint(resumed / "last.pt"), load_checkpoint(whole / "last.pt"))
     with pytest.raises(ConfigError, match=f"got clips of {SIZE + 16}x{SIZE + 16}"):
         train(configure(name="size", **settings, data__rgb__size=SIZE + 16))
-    # The checkpoint stands alone: the folder may be gone.
-    shutil.rmtree(model)
+    shutil.rmtree(moved)
     scores = engine_test.test_run(resumed, "val", device="cpu")
     assert scores.stream == "rgb" and np.isfinite(scores.action_logits).all()
