@@ -46,7 +46,7 @@ def loader(options: Options) -> tuple[list[Figure], list[str]]:
         return dataset.sample(clips, even_positions(batch, frames, options.device))
 
     def four_streams() -> object:
-        return next(source.scoring_batch(clips, 0))
+        return next(source.scoring_batches([clips], 0))
 
     def training_batch() -> object:
         return next(source.training_batches([clips], slice(None), generator))

@@ -34,8 +34,8 @@ class BothSource(ClipSource):
         for pose, rgb in zip(self.pose.training_batches(batches, rows, generator), pictures, strict=True):
             yield (*pose, *rgb)
 
-    def scoring_batch(self, clips: Tensor, copies: int) -> Iterator[Inputs]:
-        """Yield a batch as it is, and then each changed copy of it; see `ClipSource.scoring_batch`."""
-        pictures = self.rgb.scoring_batch(clips, copies)
-        for pose, rgb in zip(self.pose.scoring_batch(clips, copies), pictures, strict=True):
+    def scoring_batches(self, batches: Sequence[Tensor], copies: int) -> Iterator[Inputs]:
+        """Yield each batch as it is, and then each changed copy of it; see `ClipSource.scoring_batches`."""
+        pictures = self.rgb.scoring_batches(batches, copies)
+        for pose, rgb in zip(self.pose.scoring_batches(batches, copies), pictures, strict=True):
             yield (*pose, *rgb)

@@ -77,15 +77,15 @@ class PoseSource(ClipSource):
                 inputs += self._inputs(keypoints, scores, view)
             yield tuple(inputs)
 
-    def scoring_batch(self, clips: Tensor, copies: int) -> Iterator[Inputs]:
-        """Yield a batch, frames at even distances, then its copies turned, scaled, mirrored and cropped."""
-        ((near, places),) = self.dataset.at_hand([clips])
-        variants = [self._variants(near, places, copies, view) for view in self._views]
-        for samples in zip(*variants, strict=True):
-            inputs: list[Tensor] = []
-            for sample, view in zip(samples, self._views, strict=True):
-                inputs += self._inputs(sample.keypoints, sample.scores, view)
-            yield tuple(inputs)
+    def scoring_batches(self, batches: Sequence[Tensor], copies: int) -> Iterator[Inputs]:
+        """Yield each batch, frames at even distances, then its copies turned, scaled, mirrored and cropped."""
+        for near, places in self.dataset.at_hand(batches):
+            variants = [self._variants(near, places, copies, view) for view in self._views]
+            for samples in zip(*variants, strict=True):
+                inputs: list[Tensor] = []
+                for sample, view in zip(samples, self._views, strict=True):
+                    inputs += self._inputs(sample.keypoints, sample.scores, view)
+                yield tuple(inputs)
 
     def _variants(self, near: RaggedClips, places: Tensor, copies: int, view: DataConfig) -> Iterator[Sample]:
         clips, lengths = len(places), _lengths(near, places, view)

@@ -48,12 +48,12 @@ class ClipSource(ABC):
         """
 
     @abstractmethod
-    def scoring_batch(self, clips: Tensor, copies: int) -> Iterator[Inputs]:
-        """Yield the inputs of a batch as it is, and then of each changed copy of it.
+    def scoring_batches(self, batches: Sequence[Tensor], copies: int) -> Iterator[Inputs]:
+        """Yield, batch after batch, the inputs of a batch as it is, and then of each changed copy of it.
 
         Copy k of every clip has the same change, so that a clip's scores do not depend on the clips around it.
 
         Args:
-            clips: int64 (B,).
+            batches: int64 (B,) each.
             copies: Changed copies, at least 0.
         """

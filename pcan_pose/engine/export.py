@@ -242,6 +242,6 @@ def _run_logits(
     in_memory = views[0].model_copy(update={"memory": "device"})
     source = PoseSource.from_set(KeypointSet.from_clips(header, made), in_memory, "cpu", views)
     assert isinstance(source.dataset, PoseDataset)
-    (inputs,) = source.scoring_batch(torch.arange(len(made)), 0)
+    (inputs,) = source.scoring_batches([torch.arange(len(made))], 0)
     prediction = recognizer(*inputs)
     return prediction.action_logits.numpy(), prediction.body_logits.numpy()

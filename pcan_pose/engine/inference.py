@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -67,9 +68,11 @@ def score_clips(
         neighbours, own = _neighbours(network, nearest, taxonomy), _own(clips, nearest.clips)
     mine = processes or Processes(0, 1, clips.device)
     action_logits, body_logits = [], []
-    for batch in torch.split(mine.share(len(clips)), batch_size or clips.scoring_size):
+    batches = torch.split(mine.share(len(clips)), batch_size or clips.scoring_size)
+    each_input = clips.scoring_batches(batches, copies)
+    for batch in batches:
         actions, bodies = [], []
-        for inputs in clips.scoring_batch(batch, copies):
+        for inputs in islice(each_input, 1 + copies):
             if neighbours is None or own is None:
                 prediction = network(*inputs)
             else:
@@ -98,11 +101,8 @@ def _own(clips: ClipSource, known: ClipSource) -> torch.Tensor:
 
 def _neighbours(network: Recognizer, nearest: NearestClips, taxonomy: Taxonomy) -> Neighbours:
     clips = nearest.clips
-    features = [
-        network.encode(*inputs)
-        for batch in torch.split(torch.arange(len(clips), device=clips.device), clips.scoring_size)
-        for inputs in clips.scoring_batch(batch, 0)
-    ]
+    batches = torch.split(torch.arange(len(clips), device=clips.device), clips.scoring_size)
+    features = [network.encode(*inputs) for inputs in clips.scoring_batches(batches, 0)]
     return Neighbours(
         torch.cat(features),
         clips.labels,

@@ -96,7 +96,7 @@ def test_batches_are_those_of_a_set_in_memory(
     assert same(epoch(disk, slice(2, 4)), epoch(memory, slice(2, 4)))
     memory, disk = in_memory(path, data, "val"), mapped(path, data, "val", copies=copies)
     one, other = (
-        [t for inputs in source.scoring_batch(torch.arange(5), 2) for t in inputs] for source in (disk, memory)
+        [t for inputs in source.scoring_batches([torch.arange(5)], 2) for t in inputs] for source in (disk, memory)
     )
     assert len(one) == 6 and same(one, other)
 

@@ -15,8 +15,8 @@ def test_padded_clips_keep_their_pace() -> None:
     source = PoseSource.from_set(every, data, "cpu")
     stretched = PoseSource.from_set(every, data.model_copy(update={"short_clips": "stretch"}), "cpu")
     clips = torch.arange(len(every))
-    ((x, found),) = source.scoring_batch(clips, 0)
-    ((far, _),) = stretched.scoring_batch(clips, 0)
+    ((x, found),) = source.scoring_batches([clips], 0)
+    ((far, _),) = stretched.scoring_batches([clips], 0)
     dataset = source.dataset
     assert isinstance(dataset, PoseDataset) and set(dataset.frames.tolist()) == set(range(1, 8))
     for i, (start, frames) in enumerate(zip(dataset.starts.tolist(), dataset.frames.tolist(), strict=True)):

@@ -16,9 +16,9 @@ def test_each_view_is_scored_as_if_it_were_the_only_one() -> None:
     every, clips = mixed_set(), torch.arange(5)
     both = PoseSource.from_set(every, STRETCHED, "cpu", (STRETCHED, PADDED))
     alone = [PoseSource.from_set(every, view, "cpu") for view in (STRETCHED, PADDED)]
-    batches = list(both.scoring_batch(clips, 2))
+    batches = list(both.scoring_batches([clips], 2))
     assert [[part.shape[2] for part in batch] for batch in batches] == [[6, 6, 9, 9]] * 3
-    for batch, first, second in zip(batches, *(source.scoring_batch(clips, 2) for source in alone), strict=True):
+    for batch, first, second in zip(batches, *(source.scoring_batches([clips], 2) for source in alone), strict=True):
         for part, expected in zip(batch, (*first, *second), strict=True):
             assert torch.equal(part, expected)
 

@@ -102,7 +102,7 @@ def test_a_two_branch_run_starts_from_two_runs(rgb: Configure) -> None:
 
 def test_what_passes_between_the_branches_matters_once_it_is_trained(rgb: Configure) -> None:
     run = trainer(rgb(encoder=both(exchange={"width": 8, "heads": 2, "dropout": 0.0})))
-    x, found, clips = next(run.data.train.scoring_batch(torch.arange(4), 0))
+    x, found, clips = next(run.data.train.scoring_batches([torch.arange(4)], 0))
     network = run.recognizer.eval()
     start = network(x, found, clips).action_logits
     alone = network.encoder.pose(x, found)

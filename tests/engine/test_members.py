@@ -76,7 +76,7 @@ def test_each_member_gets_its_own_view(configure: Configure) -> None:
     for member in recognizer.encoder.members:
         member.register_forward_hook(lambda _, inputs, out: seen.append(inputs[0].shape))
     source = make_source(read_index(config.data.path), config, "cpu")
-    recognizer(*next(source.scoring_batch(torch.arange(3), 0)))
+    recognizer(*next(source.scoring_batches([torch.arange(3)], 0)))
     assert [shape[2] for shape in seen] == [8, 13]
     shipped = build_network(load_config("nwucla_joints", ["train.precision=fp32"]), TREE, layout="kinect20", dims=3)
     assert len(set(shipped.encoder.views)) == 2

@@ -52,21 +52,27 @@ class RGBSource(ClipSource):
             for clips in batches
         ]
         jobs = [(clips, offsets.cpu()) for clips, offsets in jobs]
-        pictures = prefetch(jobs, lambda job: self.dataset.batch(*job, pin=self.device.type == "cuda"))
-        for clips, crops in zip(batches, pictures, strict=True):
+        for clips, crops in zip(batches, self._read(jobs), strict=True):
             changes = draw_changes(len(clips), self._augment, generator).rows(rows)
-            yield (change(crops.to(self.device, non_blocking=True), changes, self._size),)
+            yield (change(crops, changes, self._size),)
 
-    def scoring_batch(self, clips: Tensor, copies: int) -> Iterator[Inputs]:
-        """Yield a batch, the middle frame of each part, then copies of other frames, cut out and mirrored at random."""
-        yield (resize(self._read(clips, middle_offsets(len(clips), self._frames)), self._size),)
+    def scoring_batches(self, batches: Sequence[Tensor], copies: int) -> Iterator[Inputs]:
+        """Yield each batch, the middle frame of each part, then copies of other frames, cut out and mirrored."""
         # Colours and holes are noise for training, not another view of the clip.
         views = replace(self._augment, brightness=0.0, contrast=0.0, saturation=0.0, erasing=0.0)
+        offsets, changes = [middle_offsets(1, self._frames)], []
         for copy in range(copies):
             generator = torch.Generator().manual_seed(copy)
-            offsets = torch.rand(1, self._frames, generator=generator).expand(len(clips), -1)
-            changes = draw_changes(1, views, generator).expand(len(clips)).to(self.device)
-            yield (change(self._read(clips, offsets), changes, self._size),)
+            offsets.append(torch.rand(1, self._frames, generator=generator))
+            changes.append(draw_changes(1, views, generator).to(self.device))
+        jobs = [(clips.cpu(), each.expand(len(clips), -1)) for clips in batches for each in offsets]
+        pictures = self._read(jobs)
+        for clips in batches:
+            yield (resize(next(pictures), self._size),)
+            for each in changes:
+                yield (change(next(pictures), each.expand(len(clips)), self._size),)
 
-    def _read(self, clips: Tensor, offsets: Tensor) -> Tensor:
-        return self.dataset.batch(clips, offsets).to(self.device)
+    def _read(self, jobs: Sequence[tuple[Tensor, Tensor]]) -> Iterator[Tensor]:
+        """Return an iterator over batches on the device, of clips and offsets on the CPU, read ahead."""
+        pictures = prefetch(jobs, lambda job: self.dataset.batch(*job, pin=self.device.type == "cuda"))
+        return (crops.to(self.device, non_blocking=True) for crops in pictures)

@@ -133,8 +133,8 @@ def test_an_epoch_can_be_left_early(crops: Path) -> None:
 
 def test_scores_do_not_depend_on_the_clips_around(crops: Path) -> None:
     clips = source(crops)
-    together = [inputs[0] for inputs in clips.scoring_batch(torch.tensor([5, 1, 2]), copies=2)]
-    alone = [inputs[0] for inputs in clips.scoring_batch(torch.tensor([2]), copies=2)]
+    together = [inputs[0] for inputs in clips.scoring_batches([torch.tensor([5, 1, 2])], copies=2)]
+    alone = [inputs[0] for inputs in clips.scoring_batches([torch.tensor([2])], copies=2)]
     assert len(together) == len(alone) == 3
     for ours, theirs in zip(together, alone, strict=True):
         torch.testing.assert_close(ours[2:], theirs, rtol=0, atol=1e-6)
