@@ -3,6 +3,7 @@
 Shapes: V joints, C coordinates (2 or 3).
 """
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,6 +12,8 @@ import numpy.typing as npt
 
 from pcan_pose.errors import SkeletonError, did_you_mean
 from pcan_pose.layouts import DERIVED, LAYOUTS, Layout
+
+_HAND = re.compile(r"(left|right)_(hand(_root|_tip)?|(thumb|index|middle|ring|pinky)(_.+)?)")
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,11 @@ class Skeleton:
     def num_joints(self) -> int:
         """Number of joints, V."""
         return len(self.joints)
+
+    @cached_property
+    def hands(self) -> npt.NDArray[np.bool_]:
+        """Which joints belong to a hand, bool (V,)."""
+        return np.array([_HAND.fullmatch(joint) is not None for joint in self.joints])
 
     @cached_property
     def parents(self) -> npt.NDArray[np.int64]:

@@ -202,3 +202,14 @@ def test_kinect25_is_ntus() -> None:
     hands = "22-8 23-8 24-12 25-12"
     expected = {tuple(int(joint) - 1 for joint in bone.split("-")) for bone in f"{trunk} {hands}".split()}
     assert set(map(frozenset, layout.bones)) == set(map(frozenset, expected))
+
+
+@pytest.mark.parametrize(
+    ("name", "hands"),
+    [("coco17", 0), ("openpose28", 10), ("mediapipe_holistic", 42), ("coco_wholebody133", 42), ("kinect25", 6)],
+)
+def test_joints_of_hands(name: str, hands: int) -> None:
+    layout = skeleton(name)
+    assert layout.hands.sum() == hands
+    for left, right in layout.flip_pairs:
+        assert layout.hands[left] == layout.hands[right]

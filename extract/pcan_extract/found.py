@@ -3,16 +3,12 @@
 Shapes: M persons, T frames, V joints.
 """
 
-import re
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from pcan_pose.skeleton import Skeleton
-
-_HAND_JOINT = re.compile(r"(left|right)_(hand|hand_root|(thumb|index|middle|ring|pinky)_(1|2|3|tip))")
 
 
 @dataclass(frozen=True)
@@ -41,13 +37,7 @@ def count_found(scores: npt.NDArray[np.float32], skeleton: Skeleton) -> Found:
         scores: float32 (M, T, V); above 0 where a joint was found.
         skeleton: The clip's layout.
     """
-    hands = _hand_joints(skeleton.joints)
+    hands = skeleton.hands
     found = (scores > 0).any(0)  # (T, V)
     body = int(found[:, ~hands].any(1).sum())
     return Found(len(found), body, int(found[:, hands].any(1).sum()) if hands.any() else None)
-
-
-@lru_cache
-def _hand_joints(joints: tuple[str, ...]) -> npt.NDArray[np.bool_]:
-    """Return which joints belong to a hand, bool (V,)."""
-    return np.array([_HAND_JOINT.fullmatch(joint) is not None for joint in joints])

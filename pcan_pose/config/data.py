@@ -60,7 +60,9 @@ class RGBAugmentConfig(Section):
 
     scale: Range = Field(default=(1.0, 1.0), description="smallest and largest part of the crop's area that is cut out")
     ratio: Range = Field(default=(1.0, 1.0), description="narrowest and widest of its shapes, width by height")
-    flip: float = Field(default=0.0, ge=0, le=1, description="probability that a clip is mirrored")
+    flip: float = Field(
+        default=0.0, ge=0, le=1, description="probability that a clip is mirrored; 0 where actions tell left from right"
+    )
     brightness: float = Field(default=0.0, ge=0, le=1, description="largest relative change, 0.4 for 0.6 to 1.4")
     contrast: float = Field(default=0.0, ge=0, le=1, description="largest relative change towards or from mean grey")
     saturation: float = Field(default=0.0, ge=0, le=1, description="largest relative change towards or from grey")

@@ -22,9 +22,11 @@ import numpy.typing as npt
 
 from pcan_pose.config import DataConfig
 from pcan_pose.data import normalise as normalising
+from pcan_pose.data import set_reader
 from pcan_pose.data.clip_index import shard_states
 from pcan_pose.data.pose_map_writer import CLIPS, KEYPOINTS, SCORES, write_map
 from pcan_pose.errors import DataError
+from pcan_pose.keypoints import read_header
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,9 @@ def open_map(path: Path, data: DataConfig) -> PoseMap:
 def _fingerprint(path: Path, data: DataConfig) -> str:
     """Return a name that changes with the set's files, with what is done to their clips, and with the code for it."""
     settings = [data.persons, data.centre, data.scale == "body", data.face_camera]
-    content = json.dumps([shard_states(path), settings, inspect.getsource(normalising)])
+    # Origin and size come from the skeleton, the kept persons from the reader.
+    code = [repr(read_header(path).skeleton), *map(inspect.getsource, (normalising, set_reader))]
+    content = json.dumps([shard_states(path), settings, code])
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 

@@ -13,7 +13,6 @@ from pcan_pose.data.clip_index import ClipIndex, read_index
 from pcan_pose.data.dataset import class_counts
 from pcan_pose.data.memory import explained
 from pcan_pose.data.pose_source import PoseSource
-from pcan_pose.data.rgb.augment import RGBAugment
 from pcan_pose.data.rgb.dataset import RGBDataset
 from pcan_pose.data.rgb.source import RGBSource
 from pcan_pose.data.source import ClipSource
@@ -154,5 +153,5 @@ def _pictures(keypoint_set: ClipIndex, config: RunConfig, device: torch.device |
         torch.device(device),
         frames=rgb.frames,
         size=rgb.size,
-        augment=RGBAugment(**rgb.augment.model_dump()),
+        augment=rgb.augment,
     )

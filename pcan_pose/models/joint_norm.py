@@ -24,7 +24,17 @@ class JointNorm(nn.Module):
             x: (N, M, T, V, C), the fused streams.
             found: bool (N, M, T, V), where a joint is there.
         """
-        clips, persons, frames, joints, channels = x.shape
-        x = self.norm(x.reshape(-1, joints * channels))  # (N * M * T, V * C)
-        x = x.view(clips * persons, frames, joints, channels) * found.flatten(0, 1)[..., None]
-        return x.permute(0, 3, 1, 2).contiguous()  # (N * M, C, T, V)
+        return normalised(self.norm, x, found).permute(0, 3, 1, 2).contiguous()
+
+
+def normalised(norm: nn.BatchNorm1d, x: Tensor, found: Tensor) -> Tensor:
+    """Return the streams after a norm of V * C channels, 0 where nothing was found, (N * M, T, V, C).
+
+    Args:
+        norm: The norm.
+        x: (N, M, T, V, C), the fused streams.
+        found: bool (N, M, T, V), where a joint is there.
+    """
+    clips, persons, frames, joints, channels = x.shape
+    x = norm(x.reshape(-1, joints * channels))  # (N * M * T, V * C)
+    return x.view(clips * persons, frames, joints, channels) * found.flatten(0, 1)[..., None]

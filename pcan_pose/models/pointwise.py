@@ -11,7 +11,8 @@ class PointwiseConv(nn.Conv2d):
     """A 1x1 convolution of tensors with the channels first in memory, as one matrix product for each clip.
 
     A convolution library lays such tensors out anew for each call, and back; the matrix product takes them as they
-    are. Parameters, names and results are those of `nn.Conv2d`.
+    are. Parameters, names and results are those of `nn.Conv2d`. Frames are taken before the product: torch's CPU kernel
+    for strided 1x1 convolutions in bfloat16 writes out of bounds for some small sizes (see `Residual`).
 
     Args:
         in_channels: C of the input.

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from pcan_pose.models.encoder import Encoder
 from pcan_pose.models.graph_conv import SpatialGraphConv
+from pcan_pose.models.joint_norm import normalised
 from pcan_pose.models.residual import Residual
 from pcan_pose.models.stages import stage_blocks, stem
 from pcan_pose.models.temporal_conv import BottleneckTemporalConv
@@ -106,9 +107,7 @@ class PoseEncoder(Encoder):
 
     def features(self, x: Tensor, found: Tensor) -> Tensor:
         """Return the features before pooling, (N * M, widths[-1], T', V)."""
-        clips, persons, frames, joints, channels = x.shape
-        x = self.input_norm(x.reshape(-1, joints * channels))  # (N * M * T, V * C)
-        x = x.view(clips * persons, frames, joints, channels) * found.flatten(0, 1)[..., None]
+        x = normalised(self.input_norm, x, found)
         x = self.stem(x.permute(0, 3, 1, 2))  # (N * M, C, T', V), channels last
         out: Tensor = self.blocks(x)
         return out

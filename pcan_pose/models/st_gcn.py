@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from pcan_pose.models.encoder import Encoder
 from pcan_pose.models.joint_norm import JointNorm
+from pcan_pose.models.pointwise import PointwiseConv
 
 _KERNEL = 9
 
@@ -87,7 +88,7 @@ class STGCNBlock(nn.Module):
         )
         self.residual: nn.Module | None = None
         if residual and (in_channels != out_channels or stride != 1):
-            conv = nn.Conv2d(in_channels, out_channels, 1, (stride, 1))
+            conv = PointwiseConv(in_channels, out_channels, stride)
             self.residual = nn.Sequential(conv, nn.BatchNorm2d(out_channels))
         elif residual:
             self.residual = nn.Identity()

@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pcan_pose.models.encoder import Encoder
+from pcan_pose.models.joint_norm import normalised
+from pcan_pose.models.pointwise import PointwiseConv
 
 _DILATIONS = (1, 2, 3, 4)
 
@@ -63,7 +65,7 @@ class MultiBranchTemporalConv(nn.Module):
             conv = nn.Conv2d(out, out, (3, 1), (stride, 1), (dilation, 0), (dilation, 1))
             branches.append(nn.Sequential(*reduce(out), conv))
         branches.append(nn.Sequential(*reduce(width), nn.MaxPool2d((3, 1), (stride, 1), (1, 0))))
-        branches.append(nn.Conv2d(channels, width, 1, (stride, 1)))
+        branches.append(PointwiseConv(channels, width, stride))
         self.branches = nn.ModuleList(branches)
         self.fuse = nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(inplace=True), nn.Conv2d(channels, channels, 1))
         self.norm = nn.BatchNorm2d(channels)
@@ -94,7 +96,7 @@ class STGCNPlusPlusBlock(nn.Module):
         self.temporal = MultiBranchTemporalConv(out_channels, stride)
         self.residual: nn.Module | None = None
         if residual and (in_channels != out_channels or stride != 1):
-            conv = nn.Conv2d(in_channels, out_channels, 1, (stride, 1))
+            conv = PointwiseConv(in_channels, out_channels, stride)
             self.residual = nn.Sequential(conv, nn.BatchNorm2d(out_channels))
         elif residual:
             self.residual = nn.Identity()
@@ -131,10 +133,6 @@ class STGCNPlusPlus(Encoder):
 
     def features(self, x: Tensor, found: Tensor) -> Tensor:
         """Return the features before pooling, (N * M, 4 * base_channels, ceil(T / 4), V)."""
-        clips, persons, frames, joints, channels = x.shape
-        # One norm for each joint and channel of each person's clip: (N * M, V * C, T).
-        x = self.input_norm(x.reshape(clips * persons, frames, joints * channels).transpose(1, 2)).transpose(1, 2)
-        x = x.view(clips * persons, frames, joints, channels) * found.flatten(0, 1)[..., None]
-        x = x.permute(0, 3, 1, 2).contiguous()  # (N * M, C, T, V)
-        out: Tensor = self.blocks(x)
+        x = normalised(self.input_norm, x, found)
+        out: Tensor = self.blocks(x.permute(0, 3, 1, 2).contiguous())  # (N * M, C, T, V)
         return out

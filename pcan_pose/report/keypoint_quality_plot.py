@@ -3,7 +3,6 @@
 Shapes: V joints.
 """
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,6 @@ from pcan_pose.report.keypoint_quality import GAPS, SURE, KeypointQuality
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_HAND = re.compile(r"(left|right)_(hand|hand_root|(thumb|index|middle|ring|pinky)(_.+)?)")
 _REGIONS = ("body", "hands", "face")
 _LEAST_JITTER = 1e-5
 
@@ -33,7 +31,8 @@ def plot_keypoint_quality(path: str | Path, quality: KeypointQuality, title: str
     height = 1.2 + 0.225 * len(joints)
     figure = new_figure(12, 3.3 + height)
     grid = figure.add_gridspec(2, 2, height_ratios=(2.6, height), width_ratios=(1.15, 1))
-    regions = np.array([_region(joint) for joint in joints])
+    faces = np.array([joint.startswith("face_") for joint in joints])
+    regions = np.select([quality.skeleton.hands, faces], [1, 2], 0)  # positions in `_REGIONS`
     _draw_gaps(figure.add_subplot(grid[0, :]), quality, regions)
     rates = figure.add_subplot(grid[1, 0])
     _draw_rates(rates, quality, regions)
@@ -42,13 +41,6 @@ def plot_keypoint_quality(path: str | Path, quality: KeypointQuality, title: str
     facts = f"{clips}, {quality.rows:,} frames of a person, {quality.estimator}"
     figure.suptitle(f"{title}\n{facts}" if title else facts, fontsize=12, x=0.01, ha="left")
     return save(figure, path)
-
-
-def _region(joint: str) -> int:
-    """Return the position in `_REGIONS` of a joint's region."""
-    if _HAND.fullmatch(joint):
-        return 1
-    return 2 if joint.startswith("face_") else 0
 
 
 def _draw_gaps(axes: "Axes", quality: KeypointQuality, regions: npt.NDArray[np.int64]) -> None:

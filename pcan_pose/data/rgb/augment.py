@@ -13,36 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pcan_pose.config import RGBAugmentConfig
 from pcan_pose.data.constants import constant
 
 # Weights of red, green and blue in a picture's brightness (ITU-R BT.601).
 _GREY = (0.299, 0.587, 0.114)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RGBAugment:
-    """Augmentations of training clips; every default leaves the clip as it is.
-
-    Attributes:
-        scale: Smallest and largest part of the crop's area that is cut out again, in (0, 1].
-        ratio: Narrowest and widest of its shapes, width by height, > 0.
-        flip: Probability that a clip is mirrored. A mirrored left hand is a right one: leave it at 0 where the actions
-            tell left from right. MA-52's do not.
-        brightness: Largest relative change, 0.4 for factors of 0.6 to 1.4; in [0, 1].
-        contrast: As brightness: towards or away from the clip's mean grey.
-        saturation: As brightness: towards or away from grey.
-        erasing: Probability that a rectangle is grey in all frames.
-        erased: Smallest and largest part of the area that is erased, in (0, 1].
-    """
-
-    scale: tuple[float, float] = (1.0, 1.0)
-    ratio: tuple[float, float] = (1.0, 1.0)
-    flip: float = 0.0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    erasing: float = 0.0
-    erased: tuple[float, float] = (0.02, 0.2)
 
 
 @dataclass(frozen=True)
@@ -73,7 +48,7 @@ class RGBChange:
         return RGBChange(*(part.expand(clips, -1) for part in (self.window, self.colour, self.hole)))
 
 
-def draw_changes(batch: int, config: RGBAugment, generator: torch.Generator) -> RGBChange:
+def draw_changes(batch: int, config: RGBAugmentConfig, generator: torch.Generator) -> RGBChange:
     """Return random changes of a batch, on the generator's device."""
     device = generator.device
     # One draw, whatever is switched on: then a switch changes what it switches and nothing else.

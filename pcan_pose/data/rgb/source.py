@@ -4,12 +4,12 @@ Shapes: B clips of a batch, T frames, S side of a picture.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from pcan_pose.data.rgb.augment import RGBAugment, change, draw_changes, resize
+from pcan_pose.config import RGBAugmentConfig
+from pcan_pose.data.rgb.augment import change, draw_changes, resize
 from pcan_pose.data.rgb.dataset import RGBDataset, middle_offsets, prefetch
 from pcan_pose.data.source import ClipSource, Inputs
 
@@ -36,12 +36,12 @@ class RGBSource(ClipSource):
         *,
         frames: int = 8,
         size: int = 224,
-        augment: RGBAugment | None = None,
+        augment: RGBAugmentConfig | None = None,
     ) -> None:
         super().__init__(dataset.clip_ids, labels.to(device), device, "rgb")
         self.dataset = dataset
         self._frames, self._size = frames, size
-        self._augment = augment or RGBAugment()
+        self._augment = augment or RGBAugmentConfig()
 
     def training_batches(self, batches: Sequence[Tensor], rows: slice, generator: torch.Generator) -> Iterator[Inputs]:
         """Yield an epoch's batches; see `ClipSource.training_batches`."""
@@ -59,7 +59,8 @@ class RGBSource(ClipSource):
     def scoring_batches(self, batches: Sequence[Tensor], copies: int) -> Iterator[Inputs]:
         """Yield each batch, the middle frame of each part, then copies of other frames, cut out and mirrored."""
         # Colours and holes are noise for training, not another view of the clip.
-        views = replace(self._augment, brightness=0.0, contrast=0.0, saturation=0.0, erasing=0.0)
+        noise = ("brightness", "contrast", "saturation", "erasing")
+        views = self._augment.model_copy(update=dict.fromkeys(noise, 0.0))
         offsets, changes = [middle_offsets(1, self._frames)], []
         for copy in range(copies):
             generator = torch.Generator().manual_seed(copy)

@@ -1,14 +1,13 @@
 """Augmentations of a batch against the same ones clip by clip and frame by frame."""
 
-import dataclasses
-
 import pytest
 import torch
 from torch.nn import functional
 
-from pcan_pose.data.rgb.augment import RGBAugment, RGBChange, change, draw_changes, resize
+from pcan_pose.config import RGBAugmentConfig
+from pcan_pose.data.rgb.augment import RGBChange, change, draw_changes, resize
 
-ALL = RGBAugment(
+ALL = RGBAugmentConfig(
     scale=(0.3, 0.9), ratio=(0.75, 4 / 3), flip=0.5, brightness=0.4, contrast=0.4, saturation=0.4, erasing=0.5
 )
 
@@ -17,7 +16,7 @@ def crops(clips: int = 3, frames: int = 2, side: int = 12) -> torch.Tensor:
     return torch.randint(0, 256, (clips, frames, side, side, 3), dtype=torch.uint8)
 
 
-def drawn(batch: int, config: RGBAugment = ALL, seed: int = 0) -> RGBChange:
+def drawn(batch: int, config: RGBAugmentConfig = ALL, seed: int = 0) -> RGBChange:
     return draw_changes(batch, config, torch.Generator().manual_seed(seed))
 
 
@@ -67,7 +66,7 @@ def test_change_equals_the_naive_one(size: int) -> None:
 
 
 def test_half_the_side_is_the_mean_of_finer_samples() -> None:
-    batch, changes = crops(), drawn(3, RGBAugment(scale=(0.3, 0.9), flip=0.5))
+    batch, changes = crops(), drawn(3, RGBAugmentConfig(scale=(0.3, 0.9), flip=0.5))
     fine = naive(batch, changes, 12)
     expected = functional.avg_pool2d(fine.flatten(0, 1), 2).view(3, 2, 3, 6, 6)
     torch.testing.assert_close(change(batch, changes, 6), expected, rtol=0, atol=1e-5)
@@ -76,7 +75,7 @@ def test_half_the_side_is_the_mean_of_finer_samples() -> None:
 def test_defaults_change_nothing() -> None:
     batch = crops()
     expected = batch.permute(0, 1, 4, 2, 3) / 255
-    torch.testing.assert_close(change(batch, drawn(3, RGBAugment()), 12), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(change(batch, drawn(3, RGBAugmentConfig()), 12), expected, rtol=0, atol=1e-5)
     torch.testing.assert_close(resize(batch, 12), expected)
 
 
@@ -90,7 +89,7 @@ def test_resize_is_antialiased() -> None:
 
 def test_flip_alone_mirrors() -> None:
     batch = crops()
-    mirrored = change(batch, drawn(3, RGBAugment(flip=1.0)), 12)
+    mirrored = change(batch, drawn(3, RGBAugmentConfig(flip=1.0)), 12)
     torch.testing.assert_close(mirrored, batch.permute(0, 1, 4, 2, 3).flip(-1) / 255, rtol=0, atol=1e-5)
 
 
@@ -111,7 +110,7 @@ def test_changes_stay_in_their_ranges() -> None:
 
 
 def test_a_switch_changes_what_it_switches_only() -> None:
-    without = drawn(8, dataclasses.replace(ALL, flip=0.0, brightness=0.0))
+    without = drawn(8, ALL.model_copy(update={"flip": 0.0, "brightness": 0.0}))
     torch.testing.assert_close(without.window.abs(), drawn(8).window.abs())
     torch.testing.assert_close(without.colour[:, 1:], drawn(8).colour[:, 1:])
     torch.testing.assert_close(without.hole, drawn(8).hole)

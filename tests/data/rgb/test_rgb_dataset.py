@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from pcan_pose.config import RGBAugmentConfig
 from pcan_pose.crop_cache import CropRecord, CropSettings, write_crops
-from pcan_pose.data.rgb.augment import RGBAugment
 from pcan_pose.data.rgb.dataset import RGBDataset, middle_offsets, prefetch
 from pcan_pose.data.rgb.source import RGBSource
 from pcan_pose.errors import DataError
@@ -96,7 +96,7 @@ def test_prefetch_ends_when_it_is_left_and_raises_what_was_raised() -> None:
         next(batches)
 
 
-AUGMENT = RGBAugment(scale=(0.5, 1.0), flip=0.5, brightness=0.4, contrast=0.4, saturation=0.4, erasing=0.5)
+AUGMENT = RGBAugmentConfig(scale=(0.5, 1.0), flip=0.5, brightness=0.4, contrast=0.4, saturation=0.4, erasing=0.5)
 
 
 def source(crops: Path, **options: object) -> RGBSource:
