@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pcan_pose.errors import ScoreError, did_you_mean
-from pcan_pose.scores import ScoreSet, first_names, name_clips
+from pcan_pose.errors import ScoreError, did_you_mean, first_names
+from pcan_pose.scores import ScoreSet, name_clips
 
 Missing = Literal["error", "intersect"]
 

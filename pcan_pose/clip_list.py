@@ -11,7 +11,7 @@ from pathlib import Path, PurePath, PurePosixPath
 import numpy as np
 import numpy.typing as npt
 
-from pcan_pose.errors import DataError
+from pcan_pose.errors import DataError, first_faults
 
 VIDEO_EXTENSIONS = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp"}
@@ -20,7 +20,6 @@ VIDEO_EXTENSIONS = frozenset(
 """File name extensions of videos, in lower case."""
 
 _MA52_TEST_NAME = re.compile(r"test\d{4}\.mp4")
-_SHOWN = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,8 +121,7 @@ def read_clip_list(path: str | Path) -> ClipList:
     if not rows and not faults:
         raise DataError(f"{path}: names no clip; write one file name a line, such as test0000.mp4.")
     if faults:
-        more = [f"{path}: {len(faults) - _SHOWN} more lines like these."] if len(faults) > _SHOWN else []
-        raise DataError(*faults[:_SHOWN], *more)
+        raise DataError(*first_faults(faults))
     unknown = are_placeholders(rows)
     labels = np.asarray([-1 if unknown or label is None else label for label in rows.values()], np.int64)
     return ClipList(path=path, videos=tuple(rows), labels=labels)

@@ -20,14 +20,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pcan_pose.atomic import atomic_write
-from pcan_pose.errors import DataError
+from pcan_pose.errors import DataError, first_names
 
 Pictures = npt.NDArray[np.uint8]
 """Pictures of one clip: uint8 (T, S, S, 3), RGB."""
 
 _SCHEMA_VERSION = "1"
 _PREFIX = "pcan_pose.crops."
-_SHOWN = 5
 _COLUMNS = pa.schema(
     [
         ("clip_id", pa.string()),
@@ -236,7 +235,7 @@ class CropCache:
         """
         missing = [name for name in clip_ids if name not in self._places]
         if missing:
-            names = ", ".join(missing[:_SHOWN]) + (" ..." if len(missing) > _SHOWN else "")
+            names = first_names(missing)
             raise DataError(
                 f"{self.path}: {len(missing)} of {len(clip_ids)} clips have no crops: {names}; make them with "
                 "'pcan-pose data crops', or take the clips out of the split."

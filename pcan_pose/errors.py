@@ -1,6 +1,6 @@
 """Errors that a user can cause, each with what, where and what to do next."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -63,3 +63,21 @@ def did_you_mean(word: str, options: Iterable[str]) -> str:
     known = sorted(options)
     close = get_close_matches(word, known, n=1)
     return f" Did you mean {close[0]!r}?" if close else f" Known: {', '.join(known)}."
+
+
+def first_names(names: Sequence[str], limit: int = 5) -> str:
+    """Return 'a, b, c, d, e and 7 more': enough to find the fault, short enough to read.
+
+    Args:
+        names: what to name, in order.
+        limit: how many are written out.
+    """
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
+
+
+def first_faults(faults: Sequence[str], most: int = 20) -> list[str]:
+    """Return the faults, or the first of very many and the number of the others."""
+    if len(faults) <= most:
+        return list(faults)
+    return [*faults[:most], f"... and {len(faults) - most} faults more."]

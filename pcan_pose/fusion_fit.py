@@ -164,10 +164,11 @@ def _pool_of_logits(
 
 def _fit_body_weight(fused: ScoreSet) -> tuple[float, float]:
     """The power of the body parts' probabilities, and the mean NLL with it; the problem is convex."""
-    parents, rows = fused.taxonomy.parent_array, np.arange(len(fused))
+    rows = np.arange(len(fused))
+    of_part = log_softmax(fused.body_logits)[:, fused.taxonomy.parent_array]  # (n, K_a)
 
     def loss(power: float) -> float:
-        joint = log_softmax(fused.action_logits + power * log_softmax(fused.body_logits)[:, parents])
+        joint = log_softmax(fused.action_logits + power * of_part)
         return -float(joint[rows, fused.labels].mean())
 
     found = minimize_scalar(loss, bounds=(0.0, _MOST_BODY_WEIGHT), method="bounded")

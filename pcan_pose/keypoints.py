@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from pcan_pose.atomic import atomic_folder, atomic_write
 from pcan_pose.clips import Clip, Header
-from pcan_pose.errors import DataError, PcanError
+from pcan_pose.errors import DataError, PcanError, first_names
 from pcan_pose.keypoint_set import KeypointSet
 
 __all__ = [
@@ -177,7 +177,7 @@ def check_writable(path: str | Path, *, overwrite: bool = False) -> None:
     if not path.is_dir():
         raise DataError(f"{path}: is a file, not a keypoint set's folder; name another folder.")
     if foreign := sorted(entry.name for entry in path.iterdir() if not entry.match("part-*.parquet")):
-        raise DataError(f"{path}: holds more than a keypoint set ({', '.join(foreign[:5])}); name another folder.")
+        raise DataError(f"{path}: holds more than a keypoint set ({first_names(foreign)}); name another folder.")
 
 
 def shard_name(number: int) -> str:

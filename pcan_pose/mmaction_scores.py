@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pcan_pose.clip_list import ClipList, clip_name
-from pcan_pose.errors import DataError, ScoreError, did_you_mean
-from pcan_pose.scores import ScoreSet, first_names, name_clips
+from pcan_pose.errors import DataError, ScoreError, did_you_mean, first_names
+from pcan_pose.scores import ScoreSet, name_clips
 from pcan_pose.taxonomy import Taxonomy
 from pcan_pose.unpickling import load_plain_pickle
 from pcan_pose.unpickling_tensors import TENSORS

@@ -15,7 +15,7 @@ import numpy as np
 
 from pcan_pose.annotations import KNOWN_KEYS, annotation_id, to_annotation, to_clip
 from pcan_pose.atomic import atomic_write, check_file_writable
-from pcan_pose.errors import DataError, SkeletonError, TaxonomyError
+from pcan_pose.errors import DataError, SkeletonError, TaxonomyError, first_faults, first_names
 from pcan_pose.keypoints import Clip, Header, KeypointSet
 from pcan_pose.skeleton import SKELETONS, Skeleton, skeleton
 from pcan_pose.taxonomy import MA52, Taxonomy
@@ -23,7 +23,6 @@ from pcan_pose.unpickling import load_plain_pickle
 
 _log = logging.getLogger(__name__)
 
-_MOST_FAULTS = 20
 _TREE_KEYS = ("label_names", "coarse_names", "fine_to_coarse")
 # Depth sensors' own layouts. Other joints in 3-D are often in another order than as many in pictures.
 _SOLID_LAYOUTS = ("kinect20", "kinect25")
@@ -251,11 +250,10 @@ def _to_clips(content: _Content, layout: Skeleton, tree: Taxonomy | None, subjec
     if len(dims) > 1:
         faults.append(f"{where}: {dims[2]} clips are in 2-D and {dims[3]} in 3-D; keep them in separate files.")
     if faults:
-        more = len(faults) - _MOST_FAULTS
-        raise DataError(*faults[:_MOST_FAULTS], *([f"{where}: and {more} more faults."] if more > 0 else []))
+        raise DataError(*first_faults(faults))
     outside = [i for i, clip in enumerate(clips) if ((clip.scores < 0) | (clip.scores > 1)).any()]
     if outside:
-        names = _some([clips[i].clip_id for i in outside])
+        names = first_names([clips[i].clip_id for i in outside])
         _log.warning("%s: scores outside [0, 1] in %s; set to the nearer end.", where, names)
     for i in outside:
         clips[i] = replace(clips[i], scores=clips[i].scores.clip(0, 1))
@@ -271,7 +269,7 @@ def _with_splits(content: _Content, clips: list[Clip], tree: Taxonomy | None) ->
     splits: list[list[str]] = [[] for _ in clips]
     for name, ids in sorted(content.splits.items()):
         if absent := [clip for clip in ids if clip not in position]:
-            _log.warning("%s: split %r names clips without annotation: %s; left out.", where, name, _some(absent))
+            _log.warning("%s: split %r names clips without annotation: %s; left out.", where, name, first_names(absent))
         members = sorted({position[clip] for clip in ids if clip in position})
         for i in members:
             splits[i].append(name)
@@ -281,9 +279,3 @@ def _with_splits(content: _Content, clips: list[Clip], tree: Taxonomy | None) ->
             for i in members:
                 clips[i] = replace(clips[i], label=None)
     return [replace(clip, splits=tuple(names)) for clip, names in zip(clips, splits, strict=True)]
-
-
-def _some(names: Sequence[str]) -> str:
-    """Return the first few names, and how many more there are."""
-    shown = ", ".join(names[:5])
-    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pcan_pose.errors import ScoreError
+from pcan_pose.errors import ScoreError, first_names
 from pcan_pose.taxonomy import Taxonomy
 
 
@@ -92,17 +92,6 @@ class ScoreSet:
             model=self.model,
             extra=self.extra,
         )
-
-
-def first_names(names: Sequence[str], limit: int = 5) -> str:
-    """'a, b, c, d, e and 7 more': enough to find the fault, short enough to read.
-
-    Args:
-        names: what to name, in order.
-        limit: how many are written out.
-    """
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
 
 
 def name_clips(mask: npt.ArrayLike, clip_ids: Sequence[str] | None) -> str:

@@ -19,10 +19,10 @@ import pyarrow.parquet as pq
 
 from pcan_pose.atomic import atomic_write, check_file_writable
 from pcan_pose.errors import ScoreError, TaxonomyError
-from pcan_pose.score_set import ScoreSet, first_names, name_clips
+from pcan_pose.score_set import ScoreSet, name_clips
 from pcan_pose.taxonomy import Taxonomy
 
-__all__ = ["ScoreSet", "check_scores_writable", "first_names", "name_clips", "read_scores", "write_scores"]
+__all__ = ["ScoreSet", "check_scores_writable", "name_clips", "read_scores", "write_scores"]
 
 SCHEMA_VERSION = "1"
 _PREFIX = "pcan_pose."

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pcan_pose.errors import DataError
+from pcan_pose.errors import DataError, first_names
 from pcan_pose.keypoints import KeypointSet
 
 _ATTEMPTS = 64
@@ -89,8 +89,10 @@ def long_tail(
     if not (math.isfinite(ratio) and ratio >= 1):
         faults.append(f"ratio {ratio:g}: expected a finite number of 1 or more.")
     if nothing := [keypoint_set.clip_ids[i] for i in members[labels < 0].tolist()]:
-        some = ", ".join(nothing[:5])
-        faults.append(f"{len(nothing)} clips of split {split!r} have no label ({some}); label them or take them out.")
+        faults.append(
+            f"{len(nothing)} clips of split {split!r} have no label ({first_names(nothing)}); label them or "
+            "take them out."
+        )
     if name in keypoint_set.split_names():
         faults.append(f"the set has a split {name!r} already; choose another prefix with --prefix.")
     if faults:
@@ -117,10 +119,9 @@ def _faults(
         faults.append(f"fractions {', '.join(map(str, shares))}: expected positive numbers that are 1 together.")
     nobody = [name for name, subject in zip(keypoint_set.clip_ids, keypoint_set.subjects, strict=True) if not subject]
     if nobody:
-        some = ", ".join(nobody[:5])
         faults.append(
-            f"{len(nobody)} clips name no subject ({some}); import them with --subject-from-name, if it is there, or "
-            "name the splits to deal out with --split."
+            f"{len(nobody)} clips name no subject ({first_names(nobody)}); import them with --subject-from-name, if "
+            "it is there, or name the splits to deal out with --split."
         )
     elif len(subjects) < len(names):
         faults.append(f"{len(names)} splits need as many subjects, the set has {len(subjects)}.")

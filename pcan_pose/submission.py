@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from pcan_pose.atomic import atomic_write, check_file_writable
 from pcan_pose.clip_list import clip_name
-from pcan_pose.errors import ScoreError
-from pcan_pose.scores import ScoreSet, first_names
+from pcan_pose.errors import ScoreError, first_names
+from pcan_pose.scores import ScoreSet
 from pcan_pose.taxonomy import MA52, Taxonomy
 
 RANKS = 5

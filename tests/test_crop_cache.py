@@ -54,8 +54,8 @@ def test_missing_clips_are_named(cache: Path) -> None:
     with pytest.raises(DataError) as caught:
         CropCache(cache).places(["a", "x", *(f"y{i}" for i in range(9))])
     assert str(caught.value) == (
-        f"{cache}: 10 of 11 clips have no crops: x, y0, y1, y2, y3 ...; make them with 'pcan-pose data crops', or take "
-        "the clips out of the split."
+        f"{cache}: 10 of 11 clips have no crops: x, y0, y1, y2, y3 and 5 more; make them with 'pcan-pose data crops', "
+        "or take the clips out of the split."
     )
 
 

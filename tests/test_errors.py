@@ -1,7 +1,7 @@
 import pytest
 
 from pcan_pose import errors
-from pcan_pose.errors import DataError, PcanError, did_you_mean
+from pcan_pose.errors import DataError, PcanError, did_you_mean, first_names
 
 
 def test_an_error_prints_one_line_a_fault() -> None:
@@ -23,3 +23,11 @@ def test_every_error_is_a_pcan_error() -> None:
 )
 def test_hints_name_the_nearest_or_all(word: str, hint: str) -> None:
     assert did_you_mean(word, ["openpose28", "coco17"]) == hint
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(1, "a"), (5, "a, b, c, d, e"), (7, "a, b, c, d, e and 2 more")], ids=["1", "5", "7"]
+)
+def test_first_names(count: int, text: str) -> None:
+    """Long lists are cut."""
+    assert first_names(list("abcdefg")[:count]) == text

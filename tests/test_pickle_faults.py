@@ -8,7 +8,7 @@ import pytest
 from pickle_files import LABELS, annotation, faults_of, write
 from small_sets import TREE
 
-from pcan_pose.errors import SkeletonError, TaxonomyError
+from pcan_pose.errors import DataError, SkeletonError, TaxonomyError
 from pcan_pose.pickles import read_pickle
 
 KEYS = "label_names, coarse_names, fine_to_coarse"
@@ -96,9 +96,11 @@ def test_every_fault_of_every_clip(tmp_path: Path) -> None:
 
 
 def test_very_many_faults_are_counted(tmp_path: Path) -> None:
-    faults = faults_of(write(tmp_path, [annotation("a"), *(annotation(f"x{i}", label=1.5) for i in range(100))]))
-    assert len(faults) == 21
-    assert faults[-1] == "and 80 more faults."
+    path = write(tmp_path, [annotation("a"), *(annotation(f"x{i}", label=1.5) for i in range(100))])
+    with pytest.raises(DataError) as caught:
+        read_pickle(path)
+    assert len(caught.value.faults) == 21
+    assert caught.value.faults[-1] == "... and 80 faults more."
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from pcan_pose.atomic import atomic_write
 from pcan_pose.errors import ScoreError
-from pcan_pose.scores import ScoreSet, check_scores_writable, first_names, read_scores, write_scores
+from pcan_pose.scores import ScoreSet, check_scores_writable, read_scores, write_scores
 from pcan_pose.taxonomy import MA52, Taxonomy
 
 SMALL = Taxonomy("small", ("nod", "shake", "rub"), ("head", "hand"), (0, 0, 1))
@@ -235,11 +235,3 @@ def test_missing_foreign_and_damaged_files_are_told_apart(tmp_path: Path) -> Non
 def test_a_set_can_be_changed_by_replace() -> None:
     """The dataclass stays an ordinary one."""
     assert replace(make(), stream="bone").stream == "bone"
-
-
-@pytest.mark.parametrize(
-    ("count", "text"), [(1, "a"), (5, "a, b, c, d, e"), (7, "a, b, c, d, e and 2 more")], ids=["1", "5", "7"]
-)
-def test_first_names(count: int, text: str) -> None:
-    """Long lists are cut."""
-    assert first_names(list("abcdefg")[:count]) == text

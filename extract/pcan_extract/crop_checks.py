@@ -12,7 +12,7 @@ from rich.console import Console
 from pcan_extract.cropping import CropClip, fit_box
 from pcan_extract.progress import say
 from pcan_pose.crop_cache import CropSettings, CropShard
-from pcan_pose.errors import ConfigError, DataError, ExtractionError
+from pcan_pose.errors import ConfigError, DataError, ExtractionError, first_names
 
 FAILURES_NAME = "failures.json"
 """Name of the file that names the videos that failed, in the folder of the crops."""
@@ -21,7 +21,6 @@ STAGING_NAME = ".staging"
 """Name of the folder of a run's lock and unfinished pictures, there while it is under way or after it was killed."""
 
 _SHARD = re.compile(r"part-\d{5,}\.(npy|parquet)")
-_SHOWN = 5
 # Pixels that a box may move by before its crops count as others; rounding moves it by far less.
 _BOX_SLACK = 0.5
 
@@ -42,7 +41,7 @@ def check_crop_folder(out: Path) -> None:
         shards = {name for name in shards if Path(name).with_suffix(".parquet").name in names}
     foreign = sorted(names - shards - {FAILURES_NAME})
     if foreign:
-        raise DataError(f"{out}: holds more than crops ({', '.join(foreign[:_SHOWN])}); name another folder.")
+        raise DataError(f"{out}: holds more than crops ({first_names(foreign)}); name another folder.")
 
 
 def check_stored(shards: Sequence[CropShard], clips: Iterable[CropClip], out: Path, settings: CropSettings) -> None:
@@ -74,7 +73,7 @@ def check_stored(shards: Sequence[CropShard], clips: Iterable[CropClip], out: Pa
                 boxes.append(clip.clip_id)
     faults = [
         f"{out}: the {what} of {len(names)} clips have changed since their crops were made: "
-        f"{', '.join(names[:_SHOWN])}{' ...' if len(names) > _SHOWN else ''}; name another folder."
+        f"{first_names(names)}; name another folder."
         for names, what in ((videos, "videos"), (boxes, "keypoints"))
         if names
     ]

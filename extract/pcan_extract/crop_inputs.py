@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from pcan_extract.inputs import find_inputs
-from pcan_pose.errors import DataError
-
-_SHOWN = 5
+from pcan_pose.errors import DataError, first_faults
 
 
 def find_videos(folder: Path, clip_ids: Sequence[str], sources: Sequence[str | None]) -> list[Path | None]:
@@ -39,8 +37,7 @@ def find_videos(folder: Path, clip_ids: Sequence[str], sources: Sequence[str | N
             faults.append(f"clip {clip_id!r} may be {' or '.join(map(str, named))}; rename one, or move one away.")
         found.append(path or (named[0] if len(named) == 1 else None))
     if faults:
-        more = [f"{len(faults) - _SHOWN} more clips like these."] if len(faults) > _SHOWN else []
-        raise DataError(*faults[:_SHOWN], *more)
+        raise DataError(*first_faults(faults))
     if not any(found):
         raise DataError(
             f"{folder}: no video of any of the {len(found)} clips, such as {clip_ids[0]!r}; name the folder that the "

@@ -45,7 +45,7 @@ def create_engine(
         case "local":
             if address is not None:
                 raise ConfigError(f"address {address!r} is for engine 'ray'; leave it out.")
-            count = workers or (1 if gpus else _available_cpus())
+            count = workers or (1 if gpus else available_cpus())
             return Workers(run_task, count, start_worker, arguments), count == 1
         case "ray":
             from pcan_extract.ray_workers import RayWorkers
@@ -64,5 +64,6 @@ def create_engine(
             raise ConfigError(f"unknown engine {name!r}.{did_you_mean(name, ENGINES)}")
 
 
-def _available_cpus() -> int:
+def available_cpus() -> int:
+    """Return how many CPUs this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

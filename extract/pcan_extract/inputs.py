@@ -8,13 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from pcan_extract.labels import SPLITS, LabelList, first_faults
+from pcan_extract.labels import SPLITS, LabelList
 from pcan_pose.clip_list import VIDEO_EXTENSIONS, is_video
-from pcan_pose.errors import DataError
+from pcan_pose.errors import DataError, first_faults, first_names
 from pcan_pose.taxonomy import MA52, Taxonomy
 
 _MA52_NAME = re.compile(r"(\d{4})_\d{2}_\d{4}")
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -227,5 +226,4 @@ def _with_subjects(videos: Sequence[VideoInput], taxonomy: Taxonomy | None) -> t
 
 def _some(names: Sequence[str], noun: str) -> str:
     """Return a count and the first few names, as ``2 files (a.mp4, b.mp4)``."""
-    more = f", and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{len(names)} {noun}{'s' if len(names) != 1 else ''} ({', '.join(names[:_SHOWN])}{more})"
+    return f"{len(names)} {noun}{'s' if len(names) != 1 else ''} ({first_names(names)})"

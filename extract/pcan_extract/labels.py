@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pcan_pose.clip_list import are_placeholders, split_line
-from pcan_pose.errors import DataError
+from pcan_pose.errors import DataError, first_faults
 from pcan_pose.taxonomy import Taxonomy
 
 SPLITS = ("train", "val", "test")
@@ -87,10 +87,3 @@ def read_lists(arguments: Sequence[str], taxonomy: Taxonomy) -> tuple[list[Label
         except DataError as error:
             faults += error.faults
     return lists, faults
-
-
-def first_faults(faults: Sequence[str], most: int = 20) -> list[str]:
-    """Return the faults, or the first of very many and the number of the others."""
-    if len(faults) <= most:
-        return list(faults)
-    return [*faults[:most], f"... and {len(faults) - most} faults more."]

@@ -7,9 +7,8 @@ from pathlib import Path
 from pcan_extract.inputs import VideoInput
 from pcan_extract.plan import Plan, PlannedClip
 from pcan_extract.share import EVERYTHING, Share
-from pcan_pose.errors import ConfigError, DataError
+from pcan_pose.errors import ConfigError, DataError, first_names
 
-_SHOWN = 5
 # Settings that are recorded only where they do something, and what their absence says.
 _ABSENT = {"min_score": "0"}
 
@@ -80,10 +79,9 @@ def extend_plan(
     if faults:
         raise DataError(*faults)
     if relabelled:
-        names = ", ".join(relabelled[:_SHOWN]) + (", ..." if len(relabelled) > _SHOWN else "")
         raise ConfigError(
-            f"label, split or subject of {len(relabelled)} clips ({names}) differ from those that this extraction was "
-            "begun with; give the same label lists, or extract into a new folder."
+            f"label, split or subject of {len(relabelled)} clips ({first_names(relabelled)}) differ from those that "
+            "this extraction was begun with; give the same label lists, or extract into a new folder."
         )
     plan = Plan(plan.settings, tuple(clips))
     return Plan(plan.settings, (*clips, *_assign(plan, new, limits))), frozenset(changed)

@@ -9,9 +9,8 @@ import numpy as np
 from pcan_extract.inputs import VideoInput, attach_labels
 from pcan_extract.labels import LabelList, read_lists
 from pcan_pose.clip_list import is_video
-from pcan_pose.errors import DataError
+from pcan_pose.errors import DataError, first_names
 from pcan_pose.keypoints import KeypointSet
-from pcan_pose.score_set import first_names
 from pcan_pose.taxonomy import Taxonomy
 
 

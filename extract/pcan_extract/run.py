@@ -14,7 +14,6 @@ from rich.console import Console
 from pcan_extract.found import Found
 from pcan_extract.grouping import GROUP, SINGLE, group_videos
 from pcan_extract.inputs import Inputs, VideoInput
-from pcan_extract.labels import first_faults
 from pcan_extract.plan import Plan
 from pcan_extract.pool import WorkerDied
 from pcan_extract.progress import ProgressReport
@@ -22,8 +21,7 @@ from pcan_extract.report import Record, Status, Summary, failures_of, total_foun
 from pcan_extract.staging import Staging
 from pcan_extract.worker import DECODED_AHEAD, ExtractTask, Outcome, OverlayTask
 from pcan_pose.atomic import remove_half_written
-from pcan_pose.errors import ConfigError, ExtractionError
-from pcan_pose.score_set import first_names
+from pcan_pose.errors import ConfigError, ExtractionError, first_faults, first_names
 
 Task = ExtractTask | OverlayTask
 _DIED = "the worker process died on this file, twice (a crash of the decoder or the backend, or too little memory)"

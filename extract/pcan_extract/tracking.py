@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from pcan_extract.backends.base import Estimate
 from pcan_extract.boxes import Boxes, areas, around_joints, grown, is_picture, overlaps
-from pcan_pose.errors import MissingDependencyError
 
 PATIENCE = 30
 """Frames for which a lost person is looked for nearby: a second at 30 frames a second."""
@@ -100,9 +99,6 @@ def follow(
         width: Of the pictures, in pixels.
         height: Of the pictures, in pixels.
         patience: Frames, >= 0.
-
-    Raises:
-        MissingDependencyError: If several people have to be told apart and scipy is not installed.
     """
     assert all(poses.keypoints.shape == (len(poses.boxes), joints, 2) for poses in frames)
     if all(len(poses.boxes) <= 1 and is_picture(poses.boxes, width, height).all() for poses in frames):
@@ -205,12 +201,8 @@ def _assign(likeness: Boxes) -> list[tuple[int, int]]:
     if 1 in likeness.shape:
         pairs = [(int(k), int(i)) for k, i in [np.unravel_index(likeness.argmax(), likeness.shape)]]
     else:
-        try:
-            from scipy.optimize import linear_sum_assignment
-        except ImportError as error:
-            raise MissingDependencyError(
-                "several people in a video: following them needs the package scipy; run pip install scipy."
-            ) from error
+        from scipy.optimize import linear_sum_assignment
+
         pairs = [(int(k), int(i)) for k, i in zip(*linear_sum_assignment(likeness, maximize=True), strict=True)]
     return [pair for pair in pairs if likeness[pair] > 0]
 

@@ -14,7 +14,6 @@ from pcan_pose.commands.import_scores import import_scores
 from pcan_pose.commands.output_files import refuse_clashes
 from pcan_pose.commands.simulate import simulate
 
-_SHOWN = 5
 _PLAIN_WIDTH = 120
 _PICTURES = (".png", ".pdf", ".svg", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 _SET = click.argument("keypoint_set", metavar="SET", type=click.Path(path_type=Path))
@@ -121,6 +120,7 @@ def validate(keypoint_set: Path, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
+    from pcan_pose.errors import first_names
     from pcan_pose.keypoints import read_set
     from pcan_pose.validation import validate as check
 
@@ -129,8 +129,7 @@ def validate(keypoint_set: Path, as_json: bool) -> None:
         click.echo(json.dumps(asdict(result), indent=1, ensure_ascii=False))
     else:
         for finding in result.findings:
-            more = len(finding.clips) - _SHOWN
-            shown = ", ".join(finding.clips[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+            shown = first_names(finding.clips)
             click.echo(f"{finding.severity}: {len(finding.clips):,} clips: {finding.message}: {shown}")
         click.echo(
             f"{keypoint_set}: {result.clips:,} clips, {len(result.errors)} errors, {len(result.warnings)} warnings"
@@ -284,9 +283,9 @@ def _print_info(where: str, facts: dict[str, Any]) -> None:
 
 
 def _counted(counts: dict[str, float], form: str) -> str:
-    from pcan_pose.score_set import first_names
+    from pcan_pose.errors import first_names
 
-    return first_names([form.format(name, count) for name, count in counts.items()], _SHOWN) or "-"
+    return first_names([form.format(name, count) for name, count in counts.items()]) or "-"
 
 
 data.add_command(simulate)

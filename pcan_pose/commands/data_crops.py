@@ -1,18 +1,12 @@
 """The command `data crops`: a keypoint set and its videos in, a cache of crops out."""
 
 import json
-import os
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 
 import click
 
-_SOME_FAILED = 3
-_INTERRUPTED = 130
-_TERMINATED = 143
-_SHOWN = 5
+from pcan_pose.commands.stopping import SOME_FAILED, stoppable
 
 
 @click.command()
@@ -61,8 +55,10 @@ def crops(
     from pcan_extract.crop_inputs import find_videos
     from pcan_extract.crop_run import build_crops
     from pcan_extract.cropping import CropClip
+    from pcan_extract.engines import available_cpus
     from pcan_pose.crop_cache import CropSettings
     from pcan_pose.data.rgb.boxes import clip_boxes
+    from pcan_pose.errors import first_names
     from pcan_pose.keypoints import read_set
 
     if frames != "all" and (not frames.isdecimal() or int(frames) < 1):
@@ -79,22 +75,15 @@ def crops(
         CropClip(name, path, (left, top, side), *sizes)
         for name, path, (left, top, side), sizes in zip(content.clip_ids, paths, boxes.tolist(), numbers, strict=True)
     ]
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    before = signal.signal(signal.SIGTERM, _terminate)
-    try:
-        summary = build_crops(clips, out, settings, workers=workers or count, console=Console(stderr=True))
-    except (KeyboardInterrupt, SystemExit) as stop:
-        click.echo(f"stopped; finished shards are kept in {out}: run the same command again to go on.", err=True)
-        sys.exit(_TERMINATED if isinstance(stop, SystemExit) else _INTERRUPTED)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with stoppable(f"finished shards are kept in {out}"):
+        summary = build_crops(clips, out, settings, workers=workers or available_cpus(), console=Console(stderr=True))
     named = {clip.clip_id: str(clip.path) if clip.path else clip.clip_id for clip in clips}
     for clip_id, error in summary.failures.items():
         click.echo(f"failed: {named[clip_id]}: {error}", err=True)
     if summary.resampled:
         click.echo(
             f"{len(summary.resampled)} videos have another number of frames than their keypoints: "
-            f"{', '.join(summary.resampled[:_SHOWN])}{' ...' if len(summary.resampled) > _SHOWN else ''}",
+            f"{first_names(summary.resampled)}.",
             err=True,
         )
     if json_report:
@@ -105,8 +94,4 @@ def crops(
         failed = f", {len(summary.failures)} failed" if summary.failures else ""
         click.echo(f"{out}: {summary.clips:,} clips ({summary.added:,} new{failed}), {size}x{size} pixels")
     if summary.failures:
-        sys.exit(_SOME_FAILED)
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    sys.exit(_TERMINATED)
+        sys.exit(SOME_FAILED)

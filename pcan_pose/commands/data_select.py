@@ -26,9 +26,8 @@ def select(
     import numpy as np
 
     from pcan_pose.clip_list import read_clip_ids
-    from pcan_pose.errors import DataError
+    from pcan_pose.errors import DataError, first_names
     from pcan_pose.keypoints import check_writable, read_set, write_set
-    from pcan_pose.score_set import first_names
 
     if not (only or without or splits):
         raise click.UsageError("give --only, --without or --split.")

@@ -99,7 +99,7 @@ def _packaged_video() -> Path:
 
 def _left_by_a_demo(out: Path, overwrite: bool) -> list[Path]:
     """Return what an earlier demo left in the folder and may be replaced; its report says that it was one."""
-    from pcan_pose.errors import DataError
+    from pcan_pose.errors import DataError, first_names
 
     if out.exists() and not out.is_dir():
         raise DataError(f"{out}: is not a folder; name another with --out.")
@@ -112,9 +112,7 @@ def _left_by_a_demo(out: Path, overwrite: bool) -> list[Path]:
         report = out / _REPORT
         is_demo = report.is_file() and report.read_bytes().startswith(_HEADING.encode())
         if foreign := [name for name in left if not is_demo or name not in known]:
-            raise DataError(
-                f"{out}: holds what no demo made ({', '.join(foreign[:5])}); name another folder with --out."
-            )
+            raise DataError(f"{out}: holds what no demo made ({first_names(foreign)}); name another folder with --out.")
         if not overwrite:
             raise DataError(
                 f"{out}: holds an earlier demo; replace it with --overwrite, or name another folder with --out."

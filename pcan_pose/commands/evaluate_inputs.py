@@ -34,8 +34,7 @@ def keep_subset(sets: "Sequence[ScoreSet]", names: Sequence[str], file: Path, mi
     import numpy as np
 
     from pcan_pose.clip_list import read_clip_ids
-    from pcan_pose.errors import ScoreError
-    from pcan_pose.scores import first_names
+    from pcan_pose.errors import ScoreError, first_names
 
     ids = set(read_clip_ids(file))
     kept: list[ScoreSet] = []
@@ -71,9 +70,8 @@ def fit_settings(
         ScoreError: clips that are also measured, files of other branches, and what reading and fitting refuse.
     """
     from pcan_pose.alignment import align
-    from pcan_pose.errors import ScoreError
+    from pcan_pose.errors import ScoreError, first_names
     from pcan_pose.fusion_fit import fit_fusion
-    from pcan_pose.scores import first_names
 
     fit_names = [str(path) for path in files]
     aligned = align(read_all(files), missing=missing, names=fit_names)

@@ -1,23 +1,19 @@
 """The command `extract`: videos in, a keypoint set out."""
 
 import json
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pcan_pose.commands.extract_options import extract_options
+from pcan_pose.commands.stopping import SOME_FAILED, stoppable
 
 if TYPE_CHECKING:
     from pcan_extract.backends import BackendOptions
     from pcan_extract.report import Summary
 
-_SOME_FAILED = 3
-_INTERRUPTED = 130
-_TERMINATED = 143
 _BACKEND_OPTIONS = (
     "model",
     "checkpoint",
@@ -54,14 +50,8 @@ def extract(context: click.Context, /, paths: tuple[Path, ...], out: Path | None
             parameter = next(found for found in context.command.params if found.name == name)
             raise click.MissingParameter(ctx=context, param=parameter)
     assert out is not None
-    before = signal.signal(signal.SIGTERM, _terminate)
-    try:
+    with stoppable(f"finished clips are kept in {out}"):
         summary = _run(paths, out, options, given)
-    except (KeyboardInterrupt, SystemExit) as stop:
-        click.echo(f"stopped; finished clips are kept in {out}: run the same command again to go on.", err=True)
-        sys.exit(_TERMINATED if isinstance(stop, SystemExit) else _INTERRUPTED)
-    finally:
-        signal.signal(signal.SIGTERM, before)
     for failure in summary.failures:
         click.echo(f"failed: {failure.path}: {failure.error}", err=True)
     if given["json_report"]:
@@ -69,7 +59,7 @@ def extract(context: click.Context, /, paths: tuple[Path, ...], out: Path | None
     else:
         click.echo(summary.to_text())
     if summary.failures:
-        sys.exit(_SOME_FAILED)
+        sys.exit(SOME_FAILED)
 
 
 def _run(paths: tuple[Path, ...], out: Path, options: "BackendOptions", given: dict[str, Any]) -> "Summary":
@@ -111,7 +101,3 @@ def _check(backend: str, options: "BackendOptions") -> None:
     if faults:
         sys.exit(1)
     click.echo(f"backend {backend!r}: everything that it needs is there.")
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    sys.exit(_TERMINATED)

@@ -50,14 +50,14 @@ def report(run: Path, split: str | None, baseline: Path | None, out: Path | None
 
 def _check(out: Path, overwrite: bool) -> None:
     """Find out, before the work, that the folder may be written."""
-    from pcan_pose.errors import DataError
+    from pcan_pose.errors import DataError, first_names
     from pcan_pose.report.run_report import FILES
 
     if out.exists() and not out.is_dir():
         raise DataError(f"{out}: is not a folder; name another with --out.")
     left = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
     if foreign := [name for name in left if name not in FILES]:
-        raise DataError(f"{out}: holds what no report made ({', '.join(foreign[:5])}); name another folder with --out.")
+        raise DataError(f"{out}: holds what no report made ({first_names(foreign)}); name another folder with --out.")
     if left and not overwrite:
         raise DataError(
             f"{out}: holds an earlier report; replace it with --overwrite, or name another folder with --out."

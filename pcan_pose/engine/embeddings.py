@@ -10,13 +10,12 @@ import torch
 from torch import Tensor
 
 from pcan_pose.config import RunConfig
-from pcan_pose.data.clip_index import read_index
 from pcan_pose.data.source import ClipSource
 from pcan_pose.engine.distributed import pick_device
 from pcan_pose.engine.inference import score_clips
 from pcan_pose.engine.sources import make_source
-from pcan_pose.engine.test import load_run
-from pcan_pose.errors import ConfigError, DataError
+from pcan_pose.engine.test import fitting_set, load_run
+from pcan_pose.errors import ConfigError
 from pcan_pose.models.recognizer import Recognizer
 from pcan_pose.scores import ScoreSet
 from pcan_pose.taxonomy import Taxonomy
@@ -63,22 +62,13 @@ def embed_run(run: Path, split: str | None = None, *, device: str = "auto") -> E
         DataError: If the set has changed its layout or taxonomy, or has no such split.
     """
     config, recognizer, taxonomy, state = load_run(run, device)
-    path = config.data.path
-    keypoint_set = read_index(path)
+    keypoint_set = fitting_set(config.data.path, state, taxonomy)
     if split is None:
         split = config.data.val_split
     if split is None:
         raise ConfigError(
             f"{run}: no split was measured while it was trained (data.val_split is empty); name one with --split. "
             f"The set has {', '.join(keypoint_set.split_names()) or 'no splits'}."
-        )
-    header = keypoint_set.header
-    trained_on = (state["layout"], state["dims"])
-    if (header.layout, header.dims) != trained_on or header.taxonomy not in (None, taxonomy):
-        raise DataError(
-            f"{path}: is not the set that {run} was trained on: layout {header.layout!r} in {header.dims} dimensions, "
-            f"taxonomy {'none' if header.taxonomy is None else repr(header.taxonomy.name)}, expected "
-            f"{trained_on[0]!r} in {trained_on[1]}, {taxonomy.name!r}; put that set back."
         )
     clips = make_source(keypoint_set.select(keypoint_set.in_split(split)), config, pick_device(device))
     scores, embeddings = embed_clips(recognizer, clips, taxonomy, model=config.name)

@@ -1,6 +1,5 @@
 """Scores of clips from a network."""
 
-import math
 from dataclasses import dataclass
 from itertools import islice
 
@@ -12,6 +11,7 @@ from torch import nn
 from pcan_pose.data.source import ClipSource
 from pcan_pose.engine.distributed import Processes, gather
 from pcan_pose.models.folding import fold
+from pcan_pose.models.member_heads import mean_probability
 from pcan_pose.models.neighbours import Neighbours
 from pcan_pose.models.recognizer import Recognizer
 from pcan_pose.scores import ScoreSet
@@ -125,9 +125,7 @@ def _for_inference(recognizer: Recognizer) -> Recognizer:
 
 def _mean(logits: list[torch.Tensor]) -> torch.Tensor:
     """Return the logits, or the logarithm of the mean probability of several."""
-    if len(logits) == 1:
-        return logits[0]
-    return torch.stack([part.float().log_softmax(1) for part in logits]).logsumexp(0) - math.log(len(logits))
+    return logits[0] if len(logits) == 1 else mean_probability([part.float() for part in logits])
 
 
 def _array(parts: list[torch.Tensor], mine: Processes) -> npt.NDArray[np.float32]:

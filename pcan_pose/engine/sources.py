@@ -17,7 +17,7 @@ from pcan_pose.data.rgb.dataset import RGBDataset
 from pcan_pose.data.rgb.source import RGBSource
 from pcan_pose.data.source import ClipSource
 from pcan_pose.engine.branches import Branch
-from pcan_pose.errors import ConfigError, DataError
+from pcan_pose.errors import ConfigError, DataError, first_names
 from pcan_pose.keypoints import Header
 from pcan_pose.taxonomy import Taxonomy
 
@@ -84,10 +84,10 @@ def choose_clips(config: RunConfig) -> TrainingData[ClipIndex]:
     training = keypoint_set.select(keypoint_set.in_split(config.data.train_split))
     outside = np.flatnonzero((training.labels < 0) | (training.labels >= taxonomy.num_actions))
     if len(outside):
-        names = ", ".join(training.clip_ids[i] for i in outside[:5])
+        names = first_names([training.clip_ids[i] for i in outside])
         raise DataError(
             f"{config.data.path}: {len(outside)} clips of split {config.data.train_split!r} have no label in "
-            f"0..{taxonomy.num_actions - 1}: {names}{' ...' if len(outside) > 5 else ''}; label them, or leave "
+            f"0..{taxonomy.num_actions - 1}: {names}; label them, or leave "
             "them out with 'pcan-pose data select --without'."
         )
     if len(training) * config.train.repeats < config.train.batch_size:

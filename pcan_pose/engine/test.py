@@ -64,12 +64,12 @@ def test_run(
     if members:
         recognizer = some_members(recognizer, members)
     place = pick_device(device)
-    keypoint_set = _fitting(config.data.path if data is None else Path(data), state, taxonomy)
+    keypoint_set = fitting_set(config.data.path if data is None else Path(data), state, taxonomy)
     chosen = keypoint_set if split is None else keypoint_set.select(keypoint_set.in_split(split))
     clips = make_source(chosen, config, place, branch)
     nearest = None
     if neighbours:
-        own = keypoint_set if data is None else _fitting(config.data.path, state, taxonomy)
+        own = keypoint_set if data is None else fitting_set(config.data.path, state, taxonomy)
         training = _labelled(own, config.data.train_split)
         nearest = NearestClips(make_source(training, config, place, branch), neighbours, neighbour_weight)
         if neighbours > len(training):
@@ -98,7 +98,7 @@ def _trained_on(clip_ids: Sequence[str], state: Mapping[str, Any]) -> int:
     return int(torch.isin(clip_keys(clip_ids), state["clips"]).sum()) if "clips" in state else 0
 
 
-def _fitting(path: Path, state: Mapping[str, Any], taxonomy: Taxonomy) -> ClipIndex:
+def fitting_set(path: Path, state: Mapping[str, Any], taxonomy: Taxonomy) -> ClipIndex:
     """Return the clips of a set, without their keypoints.
 
     Raises:

@@ -86,7 +86,6 @@ class GeometricConv(nn.Module):
     Args:
         conv: A message-passing layer from C_in to C_out channels.
         edges: int64 (2, E), the skeleton's edges.
-        joints: V.
 
     Shapes:
         input (B, C_in, T, V) -> output (B, C_out, T, V), channels last in memory.
@@ -94,10 +93,9 @@ class GeometricConv(nn.Module):
 
     edges: Tensor
 
-    def __init__(self, conv: nn.Module, edges: Tensor, joints: int) -> None:
+    def __init__(self, conv: nn.Module, edges: Tensor) -> None:
         super().__init__()
         self.conv = conv
-        self.joints = joints
         self.register_buffer("edges", edges, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -132,6 +130,6 @@ def spatial_operator(name: str, skeleton: Skeleton) -> SpatialFactory:
     edges = edge_index(skeleton)
 
     def make(in_channels: int, out_channels: int) -> nn.Module:
-        return GeometricConv(conv(in_channels, out_channels), edges, skeleton.num_joints)
+        return GeometricConv(conv(in_channels, out_channels), edges)
 
     return make

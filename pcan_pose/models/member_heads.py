@@ -93,7 +93,7 @@ class MemberHeads(nn.Module):
         return list(zip(self.members, torch.split(features, self._features, dim=1), strict=True))
 
 
-def _mean_probability(logits: list[Tensor]) -> Tensor:
+def mean_probability(logits: list[Tensor]) -> Tensor:
     """Return the logarithm of the mean probability, (N, K)."""
     return torch.stack([part.log_softmax(1) for part in logits]).logsumexp(0) - math.log(len(logits))
 
@@ -103,4 +103,4 @@ def _mean_logit(logits: list[Tensor]) -> Tensor:
     return torch.stack(logits).mean(0).log_softmax(1)
 
 
-_VOTES = {"probabilities": _mean_probability, "logits": _mean_logit}
+_VOTES = {"probabilities": mean_probability, "logits": _mean_logit}

@@ -112,7 +112,7 @@ def test_another_number_of_frames_is_told(simulated: Path, tmp_path: Path) -> No
     result = run(tmp_path, "--out", tmp_path / "crops")
     assert result.exit_code == 0
     assert result.stderr.endswith(
-        "3 videos have another number of frames than their keypoints: sim_000000, sim_000001, sim_000002\n"
+        "3 videos have another number of frames than their keypoints: sim_000000, sim_000001, sim_000002.\n"
     )
 
 

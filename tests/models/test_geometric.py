@@ -89,7 +89,7 @@ def test_a_clip_of_one_frame_without_a_label() -> None:
 def test_a_geometric_conv_works_on_each_frame_alone(kind: type[torch.nn.Module]) -> None:
     conv = kind(4, 6)
     edges = edge_index(LAYOUT)
-    layer = GeometricConv(conv, edges, 20)
+    layer = GeometricConv(conv, edges)
     x = torch.randn(2, 4, 3, 20).contiguous(memory_format=torch.channels_last)
     out = layer(x)
     assert out.shape == (2, 6, 3, 20) and out.is_contiguous(memory_format=torch.channels_last)

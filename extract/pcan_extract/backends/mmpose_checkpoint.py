@@ -6,17 +6,16 @@ is read before mmengine could, and refused if it would run anything.
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pcan_pose.errors import CheckpointError
+from pcan_pose.errors import CheckpointError, first_names
 
 if TYPE_CHECKING:
     import torch
 
 _log = logging.getLogger(__name__)
-_SHOWN = 5
 
 
 class _Ignored:
@@ -86,17 +85,12 @@ def give_weights(model: "torch.nn.Module", weights: Mapping[str, "torch.Tensor"]
         result = model.load_state_dict(weights, strict=False)
     except RuntimeError as error:
         misfits = [line.strip().rstrip(".") for line in str(error).splitlines()[1:]]
-        raise CheckpointError(f"{path}: not of this configuration: {_list(misfits, '; ')}.") from error
+        raise CheckpointError(f"{path}: not of this configuration: {first_names(misfits)}.") from error
     if result.missing_keys:
-        faults = [f"{path}: not of this configuration: it lacks {_list(result.missing_keys)}."]
+        faults = [f"{path}: not of this configuration: it lacks {first_names(result.missing_keys)}."]
         if result.unexpected_keys:
-            faults.append(f"{path}: the configuration has no {_list(result.unexpected_keys)}.")
+            faults.append(f"{path}: the configuration has no {first_names(result.unexpected_keys)}.")
         raise CheckpointError(*faults)
     if result.unexpected_keys:
-        names = _list(result.unexpected_keys)
+        names = first_names(result.unexpected_keys)
         _log.warning("%s: weights that the configuration does not have are left out: %s.", path, names)
-
-
-def _list(names: Sequence[str], separator: str = ", ") -> str:
-    more = len(names) - _SHOWN
-    return separator.join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
