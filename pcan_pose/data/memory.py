@@ -1,5 +1,6 @@
 """Sets that do not fit into memory: noticed before they are read where that can be known, and said in any case."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,9 @@ import torch
 
 from pcan_pose.errors import DataError
 
+_MEMINFO = Path("/proc/meminfo")
+_GROUP_OF_PROCESS = Path("/proc/self/cgroup")
+_GROUPS = Path("/sys/fs/cgroup")
 _SHARE = 0.9
 """Of the free memory; a run needs some for itself."""
 
@@ -46,10 +50,32 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def available_bytes() -> int | None:
-    """Return the main memory that a process may still take, or None where the system does not say."""
+    """Return the main memory that a process may still take, or None where the system does not say.
+
+    In a container or a cluster's job it is what their limit leaves. Of several processes of torchrun on this machine it
+    is one's share, as all read the set.
+    """
     try:
-        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
+        lines = _MEMINFO.read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
-    sizes = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
-    return int(sizes[0]) * 1024 if sizes else None
+    sizes = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    return min([*sizes, *_room_in_groups()]) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if sizes else None
+
+
+def _room_in_groups() -> Iterator[int]:
+    """Return an iterator over what the limits of this process's control groups (Linux, version 2) leave."""
+    try:
+        lines = _GROUP_OF_PROCESS.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return
+    for path in (line.removeprefix("0::/") for line in lines if line.startswith("0::/")):
+        for group in (_GROUPS / path, *(_GROUPS / path).parents):
+            try:
+                limit, used = ((group / f"memory.{name}").read_text().strip() for name in ("max", "current"))
+                stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+            except OSError:  # the root has no limit
+                continue
+            if limit != "max":
+                # Files that were read and are no longer in use make room when it is needed.
+                yield max(int(limit) - int(used) + int(stat.get("inactive_file", 0)), 0)
