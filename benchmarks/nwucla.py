@@ -12,8 +12,8 @@ JSON, keeps every entry's scores, and prints the table. The protocols: views 1 a
 Rows of one stream and of other encoders that are trained apart have the same head, recipe and number of passes as
 "pose", so that nothing but the encoder and its input differs; they are not the published recipes of those networks. A
 committee's parts are the votes of its members on joints, or on bones. "refined, joints + bones" is the mean of the
-logits of two runs, three networks, in which bones weigh as much as joints. There is no validation split: the last
-epoch's averaged weights are measured.
+logits of two runs, three networks, in which bones weigh as much as joints; with motion it is that of three runs. There
+is no validation split: the last epoch's averaged weights are measured.
 """
 
 from pathlib import Path
@@ -47,7 +47,13 @@ ROWS = (
     Row("refined, joints, turned alone", seeds=HEADLINE_SEEDS, trained_as="refined, joints", members=(1,)),
     Row("refined, joints, own pace alone", seeds=HEADLINE_SEEDS, trained_as="refined, joints", members=(2,)),
     Row("refined, bones", ("data.streams=[bone]", *OWN_PACE), seeds=HEADLINE_SEEDS),
+    Row("refined, joint motion", ("data.streams=[joint_motion]", *OWN_PACE), seeds=HEADLINE_SEEDS),
     Row("refined, joints + bones", seeds=HEADLINE_SEEDS, fused=("refined, joints", "refined, bones")),
+    Row(
+        "refined, joints + bones + motion",
+        seeds=HEADLINE_SEEDS,
+        fused=("refined, joints", "refined, bones", "refined, joint motion"),
+    ),
     Row("committee, plain cross-entropy", OFF, config="nwucla"),
     Row("pose", seeds=HEADLINE_SEEDS),
     Row("pose, plain cross-entropy", OFF, seeds=HEADLINE_SEEDS),
