@@ -8,8 +8,12 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pcan_pose.errors import DataError, PcanError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _STEM_BYTES = 200
@@ -39,6 +43,20 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def save_array(path: str | Path, array: "npt.NDArray[Any]") -> None:
+    """Write an array of plain numbers as `numpy.save` does, whole or not at all.
+
+    Raises:
+        OSError: If the disk is full; numpy's own error says neither that nor where.
+    """
+    import numpy as np
+
+    header = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape}
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)  # type: ignore[no-untyped-call]
+        file.write(np.ascontiguousarray(array).data)
 
 
 @contextmanager

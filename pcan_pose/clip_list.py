@@ -19,7 +19,7 @@ VIDEO_EXTENSIONS = frozenset(
 )
 """File name extensions of videos, in lower case."""
 
-_MA52_TEST_NAME = re.compile(r"test\d{4}\.mp4")
+_MA52_TEST_NAME = re.compile(r"test\d{4}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ def split_line(line: str) -> tuple[str, int | None] | None:
 
 def are_placeholders(labels: Mapping[str, int | None]) -> bool:
     """Whether all labels are 0 and all names are as in MA-52's test list, whose labels are not public."""
-    return set(labels.values()) == {0} and all(_MA52_TEST_NAME.fullmatch(name) for name in labels)
+    return set(labels.values()) == {0} and all(_MA52_TEST_NAME.fullmatch(clip_name(name)) for name in labels)
 
 
 def read_clip_ids(path: str | Path) -> tuple[str, ...]:

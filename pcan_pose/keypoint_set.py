@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pcan_pose.clips import Clip, Header
-from pcan_pose.errors import DataError
+from pcan_pose.errors import DataError, first_faults
 
 _COLUMNS = pa.schema(
     [
@@ -223,13 +223,12 @@ class KeypointSet:
             lengths = np.diff(column.offsets.to_numpy())
             wrong = np.flatnonzero(lengths != frames * persons * width)
             if len(wrong):
-                raise DataError(
-                    *(
-                        f"{where}: clip {table['clip_id'][i].as_py()!r} has {lengths[i]} values in {name}, expected "
-                        f"{persons[i]} persons x {frames[i]} frames x {width}; extract or import it again."
-                        for i in wrong[:20].tolist()
-                    )
-                )
+                faults = [
+                    f"{where}: clip {table['clip_id'][i].as_py()!r} has {lengths[i]} values in {name}, expected "
+                    f"{persons[i]} persons x {frames[i]} frames x {width}; extract or import it again."
+                    for i in wrong.tolist()
+                ]
+                raise DataError(*first_faults(faults))
             # A null among the numbers becomes NaN, which the validation names.
             arrays[name] = column.flatten().to_numpy(zero_copy_only=False)
         return cls(

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pcan_pose.errors import TaxonomyError
+from pcan_pose.yaml_files import load_yaml
 
 
 @dataclass(frozen=True)
@@ -137,17 +138,14 @@ class Taxonomy:
         Raises:
             TaxonomyError: If the file is missing, is not YAML or has another form.
         """
-        from ruamel.yaml import YAML
-        from ruamel.yaml.error import YAMLError
-
         path = Path(path)
         try:
-            content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+            content = load_yaml(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise TaxonomyError(f"{path}: cannot be read ({error.strerror}).") from error
         except UnicodeDecodeError as error:
             raise TaxonomyError(f"{path}: is no text in UTF-8 ({error.reason}); save it as UTF-8.") from error
-        except YAMLError as error:
+        except ValueError as error:
             raise TaxonomyError(f"{path}: not YAML ({error}).") from error
         tree = content.get("tree") if isinstance(content, dict) else None
         if not isinstance(tree, dict) or not all(isinstance(actions, list) for actions in tree.values()):

@@ -9,8 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
-from pcan_pose.atomic import atomic_folder, atomic_write, check_file_writable, remove_half_written
+from pcan_pose.atomic import atomic_folder, atomic_write, check_file_writable, remove_half_written, save_array
+from pcan_pose.engine.checkpoint import save_checkpoint
 from pcan_pose.errors import DataError, ScoreError
 
 
@@ -37,11 +39,19 @@ def test_a_folder_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.rglob("*")] == ["folder", "old"]
 
 
+@pytest.mark.parametrize("array", [np.arange(6.0).reshape(2, 3), np.zeros((0, 2), np.uint8), np.arange(4)[::2]])
+def test_arrays_are_saved_as_numpy_does(tmp_path: Path, array: np.ndarray) -> None:
+    save_array(tmp_path / "a.npy", array)
+    np.save(tmp_path / "b.npy", np.ascontiguousarray(array))
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
 def test_a_full_disk_is_told_by_the_name_of_what_was_to_be_written(tmp_path: Path) -> None:
     import resource
 
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    tensor = torch.zeros(10_000)
     table = pa.table({"column": np.random.default_rng(0).random(10_000)})
     resource.setrlimit(resource.RLIMIT_FSIZE, (8192, limits[1]))
     try:
@@ -49,6 +59,10 @@ def test_a_full_disk_is_told_by_the_name_of_what_was_to_be_written(tmp_path: Pat
             with pytest.raises(OSError) as caught, atomic_write(tmp_path / f"a{suffix}") as temporary:
                 temporary.write_text("a" * 10_000) if suffix == ".txt" else pq.write_table(table, temporary)
             assert (caught.value.filename, caught.value.strerror) == (str(tmp_path / f"a{suffix}"), "File too large")
+        for name, save in (("a.npy", save_array), ("a.pt", lambda path, array: save_checkpoint(path, {"a": tensor}))):
+            with pytest.raises(OSError) as caught:
+                save(tmp_path / name, np.zeros(10_000))
+            assert (caught.value.filename, caught.value.strerror) == (str(tmp_path / name), "File too large")
         with (
             pytest.raises(OSError) as caught,
             atomic_folder(tmp_path / "folder") as fresh,

@@ -31,7 +31,9 @@ def test_order_and_labels_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["test0000.mp4 0\ntest0001.mp4 0\n", "a.mp4\nb.mp4\n"], ids=["placeholders of MA-52", "names alone"]
+    "text",
+    ["test0000.mp4 0\ntest0001.mp4 0\n", "test/test0000 0\ntest/test0001.MP4 0\n", "a.mp4\nb.mp4\n"],
+    ids=["placeholders of MA-52", "placeholders, written otherwise", "names alone"],
 )
 def test_labels_may_be_unknown(tmp_path: Path, text: str) -> None:
     assert read_clip_list(listed(tmp_path, text)).labels.tolist() == [-1, -1]

@@ -225,7 +225,8 @@ def test_values_that_do_not_fit(tmp_path: Path, overrides: list[str], message: s
 
 def test_one_channel_in_one_cannot_move_both_ways(tmp_path: Path) -> None:
     path = write(tmp_path, SMALL + "  rgb: {crops: /x}\n")
-    assert any("encoder.rgb.fold" in fault for fault in faults_of(path, BRANCHES, "encoder.rgb.fold=1"))
+    (fault,) = faults_of(path, BRANCHES, "encoder.rgb.fold=1")
+    assert "encoder.rgb.fold: " in fault and "one channel cannot see both ways; take 0 or at least 2, got 1." in fault
     for fold in (0, 2):
         encoder = load_config(path, [BRANCHES, f"encoder.rgb.fold={fold}"]).encoder
         assert isinstance(encoder, TwoBranchConfig) and encoder.rgb.model_dump()["fold"] == fold

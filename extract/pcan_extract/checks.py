@@ -1,5 +1,6 @@
 """What can be wrong with what a run is asked to do, told before anything is written."""
 
+import os
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -7,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from pcan_extract.backends import BACKENDS, BackendOptions, PoseBackend, create_backend
-from pcan_extract.inputs import Inputs, find_inputs
+from pcan_extract.inputs import Inputs, VideoInput, find_inputs, overlay_path
 from pcan_extract.labels import read_lists
 from pcan_extract.plan import PLAN_NAME
-from pcan_pose.errors import ConfigError, DataError, PcanError, did_you_mean
+from pcan_pose.errors import ConfigError, DataError, PcanError, did_you_mean, first_faults
 from pcan_pose.skeleton import map_layout, skeleton
 from pcan_pose.taxonomy import MA52, Taxonomy
 
@@ -83,18 +84,36 @@ def check_layout(backend: PoseBackend, layout: str, *, allow_missing: bool) -> N
     map_layout(keypoints, scores, backend.layout, layout, allow_missing=allow_missing)
 
 
-def check_overlay(overlay: Path, paths: Sequence[str | Path]) -> None:
-    """Return nothing; check that overlays do not become inputs.
+def check_overlay(overlay: Path, paths: Sequence[str | Path], videos: Sequence[VideoInput]) -> None:
+    """Return nothing; check that overlays do not become inputs, and take the place of earlier overlays at most.
+
+    Args:
+        overlay: Their folder.
+        paths: What was given to extract.
+        videos: The videos in it.
 
     Raises:
-        ConfigError: If their folder is below an input.
+        ConfigError: If the folder is below an input, or a video or anything else has the place of an overlay.
     """
+    from pcan_extract.overlay import is_overlay
+
     for path in map(Path, paths):
         if path.is_dir() and overlay.resolve().is_relative_to(path.resolve()):
             raise ConfigError(
                 f"{overlay}: overlays below the input folder {path} would be inputs of the next run; "
                 "name another folder."
             )
+    faults = []
+    for video in videos:
+        target = overlay_path(overlay, video.clip_id)
+        if not os.path.exists(target):
+            continue
+        if os.path.exists(video.path) and target.samefile(video.path):
+            faults.append(f"{target}: is the video itself, and its overlay would take its place; name another folder.")
+        elif not is_overlay(target):
+            faults.append(f"{target}: is no overlay, and one would take its place; name another folder, or move it.")
+    if faults:
+        raise ConfigError(*first_faults(faults))
 
 
 def check_folder(out: Path) -> None:

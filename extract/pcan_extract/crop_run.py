@@ -18,7 +18,7 @@ from pcan_extract.pool import WorkerDied, Workers
 from pcan_extract.progress import ProgressReport
 from pcan_extract.share import EVERYTHING
 from pcan_extract.worker import write_fault
-from pcan_pose.atomic import atomic_write
+from pcan_pose.atomic import save_array
 from pcan_pose.crop_cache import CropRecord, CropSettings, read_shards, write_crops
 from pcan_pose.errors import ExtractionError, PcanError
 
@@ -212,8 +212,7 @@ def _run_task(task: _Task) -> _Outcome:
     """Return how a clip ended; a video's fault is an outcome, not an exception."""
     try:
         pictures, record = crop_video(task.clip, _settings)
-        with atomic_write(task.staged(_staging)) as temporary:
-            np.save(temporary, pictures)
+        save_array(task.staged(_staging), pictures)
         return _Outcome(record)
     except PcanError as error:
         return _Outcome(error=" ".join(error.faults))

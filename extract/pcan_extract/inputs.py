@@ -37,6 +37,11 @@ class VideoInput:
     subject: str | None = None
 
 
+def overlay_path(folder: Path, clip_id: str) -> Path:
+    """Return the file of a clip's overlay."""
+    return folder / f"{clip_id}.mp4"
+
+
 @dataclass(frozen=True)
 class Inputs:
     """The videos of a run in their order, and what the user should know about them.

@@ -87,13 +87,13 @@ def extract(
     out = Path(out)
     given = {} if workers is None else {"workers": workers}
     check_numbers(**given, clips_per_shard=clips_per_shard, bytes_per_shard=bytes_per_shard)
-    if overlay is not None:
-        check_overlay(Path(overlay), paths)
     estimator = create_backend(backend, options) if isinstance(backend, str) else backend
     check_layout(estimator, layout, allow_missing=allow_missing_joints)
     clip_options = ClipOptions(allow_missing_joints, processing or Processing(), min_score)
     taxonomy = MA52 if labels and taxonomy is None else taxonomy
     inputs = read_inputs(paths, labels, taxonomy)
+    if overlay is not None:
+        check_overlay(Path(overlay), paths, inputs.videos)
     header = _header(estimator, layout, clip_options, taxonomy)
     staging = Staging(out, header, share)
     gpus = float(estimator.settings.get("device", "").startswith("cuda"))
@@ -110,8 +110,6 @@ def extract(
             save_plan(out, plan)
         grouped = batches_across_videos(estimator)
         run = Run(plan, staging, finished, inputs, runner, in_order=in_order, grouped=grouped, console=console)
-        if overlay is not None:
-            run.check_overlays(Path(overlay))
         notices = run.notices(changed)
         for notice in notices:
             _log.info(notice)

@@ -1,6 +1,5 @@
 """One run over a plan: what is not finished is extracted, shard after shard, and every input's fate is recorded."""
 
-import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,7 +12,7 @@ from rich.console import Console
 
 from pcan_extract.found import Found
 from pcan_extract.grouping import GROUP, SINGLE, group_videos
-from pcan_extract.inputs import Inputs, VideoInput
+from pcan_extract.inputs import Inputs, VideoInput, overlay_path
 from pcan_extract.plan import Plan
 from pcan_extract.pool import WorkerDied
 from pcan_extract.progress import ProgressReport
@@ -21,7 +20,7 @@ from pcan_extract.report import Record, Status, Summary, failures_of, total_foun
 from pcan_extract.staging import Staging
 from pcan_extract.worker import DECODED_AHEAD, ExtractTask, Outcome, OverlayTask
 from pcan_pose.atomic import remove_half_written
-from pcan_pose.errors import ConfigError, ExtractionError, first_faults, first_names
+from pcan_pose.errors import ExtractionError, first_names
 
 Task = ExtractTask | OverlayTask
 _DIED = "the worker process died on this file, twice (a crash of the decoder or the backend, or too little memory)"
@@ -73,7 +72,7 @@ class Run:
         for video in (clip.video for clips in self._shards.values() for clip in clips):
             name = video.clip_id
             status: Status = "kept" if name in finished else "waiting"
-            if status == "waiting" and name not in given and not video.path.exists():
+            if status == "waiting" and name not in given and _is_gone(video.path):
                 status = "gone"
             self._records[name] = Record(name, str(video.path), status, finished.get(name))
         self._overlays = self._variable = 0
@@ -98,30 +97,6 @@ class Run:
                 f"unfinished clips of an earlier run whose files are gone are left out: {first_names(gone)}."
             )
         return notices
-
-    def check_overlays(self, folder: Path) -> None:
-        """Return nothing; check that overlays take the place of earlier overlays at most.
-
-        Raises:
-            ConfigError: If a video or anything else has the place of one; the first few are named.
-        """
-        from pcan_extract.overlay import is_overlay
-
-        faults = []
-        for record in self._records.values():
-            target = _overlay(folder, record.clip_id)
-            if not target.exists():
-                continue
-            if os.path.exists(record.path) and target.samefile(record.path):
-                faults.append(
-                    f"{target}: is the video itself, and its overlay would take its place; name another folder."
-                )
-            elif record.status == "waiting" and not is_overlay(target):
-                faults.append(
-                    f"{target}: is no overlay, and one would take its place; name another folder, or move it."
-                )
-        if faults:
-            raise ConfigError(*first_faults(faults))
 
     def extract(self, dirty: set[int]) -> None:
         """Return nothing; extract what is not finished, and write each shard once all of its clips are settled.
@@ -154,7 +129,7 @@ class Run:
             for task, video, outcome in self._outcomes(self._overlay_tasks(folder)):
                 self._overlays += self._settle(task, video, outcome)
                 progress.clip_done(outcome.frames, failed=self._failed(video))
-        remove_half_written(_overlay(folder, clip_id) for clip_id in self._records)
+        remove_half_written(overlay_path(folder, clip_id) for clip_id in self._records)
 
     def report(self) -> None:
         """Return nothing; write into the folder what has become of every input so far."""
@@ -210,7 +185,7 @@ class Run:
     def _overlay_tasks(self, folder: Path) -> Iterator[OverlayTask]:
         for shard in self._staging.read_parts(self._plan):
             for clip in shard.clips():
-                target = _overlay(folder, clip.clip_id)
+                target = overlay_path(folder, clip.clip_id)
                 position = self._plan.position(clip.clip_id)
                 extracted = self._records[clip.clip_id].status == "extracted"
                 if position is not None and (extracted or not target.exists()):
@@ -241,5 +216,12 @@ class Run:
         return self._plan.clips[position].shard
 
 
-def _overlay(folder: Path, clip_id: str) -> Path:
-    return folder / f"{clip_id}.mp4"
+def _is_gone(path: Path) -> bool:
+    """Return whether there is no such file; one that cannot be reached at the moment is not gone."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False

@@ -41,26 +41,33 @@ def train(config_file: Path, overrides: tuple[str, ...], resume: bool, dry_run: 
 
 def _describe(settings: "RunConfig", resume: bool) -> None:
     from pcan_pose.engine.branches import start_from_runs
+    from pcan_pose.engine.checkpoint import load_checkpoint
     from pcan_pose.engine.distributed import pick_device
-    from pcan_pose.engine.network import build_network, with_precision
+    from pcan_pose.engine.network import build_network
+    from pcan_pose.engine.run_folder import RunFolder
     from pcan_pose.engine.sources import choose_clips, load_chosen
     from pcan_pose.engine.train import check_start
 
     device = pick_device(settings.train.device)
-    check_start(settings, device, resume=resume)
+    going_on, precision = check_start(settings, device, resume=resume)
+    checkpoint = RunFolder(settings.folder).checkpoint
+    # What a run started from is not needed any more when it goes on.
+    state = load_checkpoint(checkpoint) if going_on and checkpoint.is_file() else None
     clips = choose_clips(settings)
     tree, header = clips.taxonomy, clips.header
     if settings.data.memory != "map":
         # Clips that cannot be read are said now; of a map this would write the files.
         load_chosen(clips, settings, device)
     network = build_network(
-        with_precision(settings, device),
+        settings.computing_in(precision),
         tree,
         layout=header.layout,
         dims=header.dims,
         action_counts=clips.action_counts,
+        trained=None if state is None else state.get("rgb"),
     )
-    start_from_runs(network, settings.encoder, tree)
+    if state is None:
+        start_from_runs(network, settings.encoder, tree)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     encoder = sum(parameter.numel() for parameter in network.encoder.parameters())
     steps = settings.train.steps_per_epoch(len(clips.train))

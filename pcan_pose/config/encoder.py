@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from pcan_pose.config.data import AugmentConfig, DataConfig, ShortClips, Stream
 from pcan_pose.config.section import Section
@@ -151,11 +151,18 @@ class EfficientNetConfig(Section):
 
     type: Literal["efficientnet-lite0"] = Field(description="EfficientNet-Lite0 on each picture, with temporal shift")
     pretrained: bool = Field(default=True, description="start from ImageNet's weights, which the extra [rgb] installs")
-    fold: Literal[0] | Annotated[int, Field(ge=2)] = Field(
-        default=8, description="one channel in so many sees the next picture, and one the last; 0 moves none"
+    fold: int = Field(
+        default=8, ge=0, description="one channel in so many sees the next picture, and one the last; 0 moves none"
     )
     freeze: _Freeze = False
     checkpoint_gradients: _Checkpoint = False
+
+    @field_validator("fold")
+    @classmethod
+    def _both_ways(cls, fold: int) -> int:
+        if fold == 1:
+            raise ValueError("one channel cannot see both ways; take 0 or at least 2")
+        return fold
 
 
 class VideoTransformerConfig(Section):

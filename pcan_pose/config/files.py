@@ -1,6 +1,6 @@
 """Configurations in files: one complete YAML file a run, checked whole before anything starts.
 
-YAML is read as version 1.2: ``1e-3`` is a number and ``no`` is a word. Unknown keys are errors that name the nearest
+YAML is read as version 1.2 (`load_yaml`). Unknown keys are errors that name the nearest
 known one. Every value can be set from the command line as ``section.key=value``.
 """
 
@@ -16,6 +16,7 @@ from pcan_pose.config.head import PUBLISHED_CALIBRATION, PUBLISHED_HEAD
 from pcan_pose.config.run import RunConfig
 from pcan_pose.config.schema import describe_keys
 from pcan_pose.errors import ConfigError, did_you_mean
+from pcan_pose.yaml_files import load_yaml
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -94,20 +95,10 @@ def to_yaml(config: RunConfig) -> str:
 
 
 def _yaml(text: str, where: str) -> Any:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.constructor import SafeConstructor
-    from ruamel.yaml.error import YAMLError
-
-    class Constructor(SafeConstructor):
-        """Without dates, which YAML 1.2 has not: a run may be called 2026-02-30."""
-
-    Constructor.add_constructor("tag:yaml.org,2002:timestamp", Constructor.construct_yaml_str)
-    yaml = YAML(typ="safe", pure=True)
-    yaml.Constructor = Constructor
     try:
-        return _unshared(yaml.load(text))
-    except YAMLError as error:
-        raise ConfigError(f"{where}: not YAML ({' '.join(str(error).split())}).") from error
+        return _unshared(load_yaml(text))
+    except ValueError as error:
+        raise ConfigError(f"{where}: not YAML ({error}).") from error
 
 
 def _unshared(content: Any) -> Any:

@@ -78,6 +78,10 @@ class RunConfig(Section):
     optim: OptimConfig = OptimConfig()
     train: TrainConfig = TrainConfig()
 
+    def computing_in(self, precision: Literal["auto", "fp32", "bf16"]) -> "RunConfig":
+        """Return the configuration with another arithmetic."""
+        return self.model_copy(update={"train": self.train.model_copy(update={"precision": precision})})
+
     @model_validator(mode="before")
     @classmethod
     def _encoder_type(cls, values: Any) -> Any:

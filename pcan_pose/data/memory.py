@@ -17,7 +17,7 @@ _SHARE = 0.9
 
 
 def check_room(path: Path, needed: int) -> None:
-    """Check that a set's clips fit into main memory.
+    """Check that a set's clips fit into main memory, once for each process of torchrun on this machine.
 
     Args:
         path: The keypoint set.
@@ -26,11 +26,12 @@ def check_room(path: Path, needed: int) -> None:
     Raises:
         DataError: If they do not; it names the setting that does without.
     """
-    available = available_bytes()
-    if available is not None and needed > _SHARE * available:
+    available, readers = available_bytes(), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if available is not None and readers * needed > _SHARE * available:
+        times = f" in each of {readers} processes" if readers > 1 else ""
         raise DataError(
-            f"{path}: the clips take {needed / 1e9:.1f} GB, {available / 1e9:.1f} GB are free; set data.memory=map, "
-            "which reads clips from disk as they are needed."
+            f"{path}: the clips take {needed / 1e9:.1f} GB{times}, {available / 1e9:.1f} GB are free; set "
+            "data.memory=map, which reads clips from disk as they are needed."
         )
 
 
@@ -50,17 +51,16 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def available_bytes() -> int | None:
-    """Return the main memory that a process may still take, or None where the system does not say.
+    """Return the main memory that may still be taken, or None where the system does not say.
 
-    In a container or a cluster's job it is what their limit leaves. Of several processes of torchrun on this machine it
-    is one's share, as all read the set.
+    In a container or a cluster's job it is what their limit leaves, if it is one of Linux's control groups, version 2.
     """
     try:
         lines = _MEMINFO.read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
     sizes = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
-    return min([*sizes, *_room_in_groups()]) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if sizes else None
+    return min([*sizes, *_room_in_groups()]) if sizes else None
 
 
 def _room_in_groups() -> Iterator[int]:
@@ -77,5 +77,6 @@ def _room_in_groups() -> Iterator[int]:
             except OSError:  # the root has no limit
                 continue
             if limit != "max":
-                # Files that were read and are no longer in use make room when it is needed.
-                yield max(int(limit) - int(used) + int(stat.get("inactive_file", 0)), 0)
+                # What the system keeps of files makes room when it is needed.
+                kept = sum(int(stat.get(name, 0)) for name in ("active_file", "inactive_file", "slab_reclaimable"))
+                yield max(int(limit) - int(used) + kept, 0)

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from pcan_pose.atomic import atomic_write
+from pcan_pose.atomic import atomic_write, save_array
 from pcan_pose.config import DataConfig
 from pcan_pose.data.set_reader import clip_counts, clip_parts, normalised
 from pcan_pose.errors import DataError
@@ -68,8 +68,7 @@ def write_map(path: Path, data: DataConfig, place: Path) -> None:
                 os.fsync(file.fileno())
             with atomic_write(place / _PROGRESS) as temporary:
                 temporary.write_text(json.dumps({"shards": number + 1}), encoding="utf-8")
-    with atomic_write(place / CLIPS) as temporary:
-        np.save(temporary, np.concatenate(counts))
+    save_array(place / CLIPS, np.concatenate(counts))
     (place / _PROGRESS).unlink()
 
 

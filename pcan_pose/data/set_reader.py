@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from pcan_pose.config import DataConfig
 from pcan_pose.data.normalise import Floats, normalise
-from pcan_pose.errors import DataError
+from pcan_pose.errors import DataError, first_faults
 from pcan_pose.keypoints import KeypointSet, unreadable
 
 _CLIPS_AT_ONCE = 64
@@ -106,10 +106,9 @@ def refuse_empty(clip_ids: list[str], rows: npt.NDArray[np.int64]) -> None:
         DataError: One line for each clip without any.
     """
     if empty := [clip_ids[i] for i in np.flatnonzero(rows == 0).tolist()]:
-        raise DataError(
-            *(
-                f"clip {name!r} has no frame, or no person; leave it out with 'pcan-pose data select --without' "
-                "('pcan-pose data validate' lists all)."
-                for name in empty[:20]
-            )
-        )
+        faults = [
+            f"clip {name!r} has no frame, or no person; leave it out with 'pcan-pose data select --without' "
+            "('pcan-pose data validate' lists all)."
+            for name in empty
+        ]
+        raise DataError(*first_faults(faults))

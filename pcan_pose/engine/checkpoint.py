@@ -15,8 +15,12 @@ LAST = "last.pt"
 
 def save_checkpoint(file: Path, content: dict[str, Any]) -> None:
     """Write a checkpoint, whole or not at all."""
-    with atomic_write(file) as temporary:
-        torch.save(content, temporary)
+    with atomic_write(file) as temporary, temporary.open("wb") as stream:
+        try:
+            torch.save(content, stream)
+        except RuntimeError as error:
+            # Of a full disk torch says something else.
+            raise error.__context__ if isinstance(error.__context__, OSError) else error  # noqa: B904
 
 
 def fingerprint(file: Path) -> int:

@@ -65,8 +65,7 @@ def with_precision(config: RunConfig, device: torch.device) -> RunConfig:
     """Return the configuration with what `train.precision: auto` means: bf16 where the device is faster in it."""
     if config.train.precision != "auto":
         return config
-    precision = "bf16" if prefers_bfloat16(device.type) else "fp32"
-    return config.model_copy(update={"train": config.train.model_copy(update={"precision": precision})})
+    return config.computing_in("bf16" if prefers_bfloat16(device.type) else "fp32")
 
 
 def rgb_encoder(recognizer: Recognizer) -> RGBEncoder | None:

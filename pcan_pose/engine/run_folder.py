@@ -103,8 +103,7 @@ class RunFolder:
         """Return the configuration with what `train.precision: auto` meant where the run was begun."""
         if config.train.precision != "auto":
             return config
-        train = config.train.model_copy(update={"precision": self.config().train.precision})
-        return config.model_copy(update={"train": train})
+        return config.computing_in(self.config().train.precision)
 
     def check_resumable(self, config: RunConfig) -> None:
         """Compare the configuration with the one that the run was started with; a run may move to another machine.

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +40,7 @@ from pcan_pose.taxonomy import Taxonomy
 
 log = logging.getLogger(__name__)
 
+Precision = Literal["auto", "fp32", "bf16"]
 Progress = Callable[[int, int, dict[str, float]], None]
 
 
@@ -59,10 +60,8 @@ def train(config: RunConfig, *, resume: bool = False, progress: Progress | None 
             torch.set_num_threads(config.train.threads)
         folder = RunFolder(config.folder)
         # One process looks, and all hear of it, before the long work of loading.
-        going_on = mine.ask_first(lambda: check_start(config, mine.device, resume=resume))
-        if going_on:
-            config = folder.continued(config)
-        config = with_precision(config, mine.device)  # the run folder records it
+        going_on, precision = mine.ask_first(lambda: check_start(config, mine.device, resume=resume))
+        config = config.computing_in(precision)  # the run folder records it
         data = load_data(config, mine.device)
         mine.rows(config.train.batch_size)
         trainer = Trainer(config, data, mine, folder)
@@ -75,18 +74,19 @@ def train(config: RunConfig, *, resume: bool = False, progress: Progress | None 
         return folder.path
 
 
-def check_start(config: RunConfig, device: torch.device, *, resume: bool) -> bool:
-    """Return whether training a run would go on with what is in its folder.
+def check_start(config: RunConfig, device: torch.device, *, resume: bool) -> tuple[bool, Precision]:
+    """Return whether training a run would go on with what is in its folder, and what `train.precision` means for it.
 
     Raises:
         CheckpointError: If the folder holds what it cannot go on with.
     """
     folder = RunFolder(config.folder)
     if resume and folder.begun:
-        folder.check_resumable(with_precision(folder.continued(config), device))
-        return True
+        settled = with_precision(folder.continued(config), device)
+        folder.check_resumable(settled)
+        return True, settled.train.precision
     folder.check_new()
-    return False
+    return False, with_precision(config, device).train.precision
 
 
 class Trainer:

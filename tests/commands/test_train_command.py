@@ -53,6 +53,7 @@ def test_train_test_evaluate(config: Path, tmp_path: Path) -> None:
     assert again.exit_code == 1
     assert "already exists; continue it with --resume" in again.output
     assert run("train", config, "--set", f"output={tmp_path}", "--resume").exit_code == 0
+    assert run("train", config, "--set", f"output={tmp_path}", "--resume", "--dry-run").exit_code == 0
 
 
 @pytest.mark.parametrize("memory", ["device", "map"])

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pcan_pose.data import memory
+from pcan_pose.errors import DataError
 
 
 @pytest.fixture
@@ -17,7 +18,9 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (groups / name).mkdir(parents=True)
         (groups / name / "memory.max").write_text(f"{limit}\n")
         (groups / name / "memory.current").write_text("40960\n")
-        (groups / name / "memory.stat").write_text("anon 1\ninactive_file 8192\n")
+        (groups / name / "memory.stat").write_text(
+            "anon 1\ninactive_file 4096\nactive_file 3000\nslab_reclaimable 1096\n"
+        )
     for name, path in (("_MEMINFO", "meminfo"), ("_GROUP_OF_PROCESS", "cgroup"), ("_GROUPS", "groups")):
         monkeypatch.setattr(memory, name, tmp_path / path)
     monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
@@ -41,6 +44,9 @@ def test_without_limits_the_machine_counts(system: Path) -> None:
     assert memory.available_bytes() is None
 
 
-def test_processes_of_one_machine_share_it(system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
-    assert memory.available_bytes() == (65536 - 40960 + 8192) // 4
+def test_each_process_of_a_machine_reads_the_set(system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory.check_room(Path("set"), 20_000)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    with pytest.raises(DataError, match=r"set: the clips take 0\.0 GB in each of 2 processes, 0\.0 GB are free"):
+        memory.check_room(Path("set"), 20_000)
+    memory.check_room(Path("set"), 10_000)

@@ -231,7 +231,7 @@ def test_a_folder_that_cannot_be_written_ends_the_run(alone, clips, tmp_path, mo
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(crop_run.np, "save", full)
+    monkeypatch.setattr(crop_run, "save_array", full)
     with pytest.raises(
         ExtractionError, match="crops: cannot be written .No space left on device.; finished clips are kept"
     ):

@@ -1,8 +1,10 @@
 """Runs that go on where another one stopped."""
 
+import errno
 import json
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from extractions import IDS, parts, run
@@ -47,7 +49,10 @@ def test_videos_out_of_reach_keep_their_keypoints(undisturbed, videos, tmp_path)
         assert parts(tmp_path / "set") == parts(undisturbed)
 
 
-def test_a_bad_video_that_is_removed_is_no_failure_any_more(videos, tmp_path):
+def test_a_bad_video_that_is_removed_is_no_failure_any_more(videos, tmp_path, monkeypatch):
+    def unreachable(path):
+        raise OSError(errno.ESTALE, "Stale file handle", str(path))
+
     folder, out = shutil.copytree(videos, tmp_path / "videos"), tmp_path / "set"
     (folder / "first/0001.mp4").write_bytes(b"")
     assert [failure.clip_id for failure in run(folder, out).failures] == ["first/0001"]
@@ -58,6 +63,11 @@ def test_a_bad_video_that_is_removed_is_no_failure_any_more(videos, tmp_path):
     assert text in summary.notices
     assert not (out / "failures.json").exists()
     assert json.loads((out / "report.json").read_text())["totals"]["gone"] == 1
+    # One that cannot be reached at the moment is not gone.
+    monkeypatch.setattr(Path, "lstat", unreachable)
+    (failure,) = run(folder, out).failures
+    assert failure.clip_id == "first/0001"
+    monkeypatch.undo()
     shutil.copy(videos / "first/0001.mp4", folder / "first/0001.mp4")
     assert run(folder, out).clips == 7 and read_set(out).clip_ids == IDS
 
