@@ -67,12 +67,12 @@ class Run:
         self._limits = GROUP if grouped else SINGLE
         self._console = console
         self._shards = staging.shards(plan)
-        given = {video.clip_id for video in inputs.videos}
+        self._given = {video.clip_id for video in inputs.videos}
         self._records: dict[str, Record] = {}
         for video in (clip.video for clips in self._shards.values() for clip in clips):
             name = video.clip_id
             status: Status = "kept" if name in finished else "waiting"
-            if status == "waiting" and name not in given and _is_gone(video.path):
+            if status == "waiting" and name not in self._given and _is_gone(video.path):
                 status = "gone"
             self._records[name] = Record(name, str(video.path), status, finished.get(name))
         self._overlays = self._variable = 0
@@ -88,9 +88,8 @@ class Run:
             notices.append(f"{kept} of {len(self._records)} clips are finished: kept.")
         if changed:
             notices.append(f"{len(changed)} files have changed since they were planned: extracted anew.")
-        given = {video.clip_id for video in self._inputs.videos}
         waiting = [record for record in self._records.values() if record.status == "waiting"]
-        if others := sum(record.clip_id not in given for record in waiting):
+        if others := sum(record.clip_id not in self._given for record in waiting):
             notices.append(f"{others} unfinished clips of an earlier run are extracted too.")
         if gone := [record.clip_id for record in self._records.values() if record.status == "gone"]:
             notices.append(

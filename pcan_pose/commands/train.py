@@ -41,18 +41,15 @@ def train(config_file: Path, overrides: tuple[str, ...], resume: bool, dry_run: 
 
 def _describe(settings: "RunConfig", resume: bool) -> None:
     from pcan_pose.engine.branches import start_from_runs
-    from pcan_pose.engine.checkpoint import load_checkpoint
     from pcan_pose.engine.distributed import pick_device
     from pcan_pose.engine.network import build_network
-    from pcan_pose.engine.run_folder import RunFolder
+    from pcan_pose.engine.run_folder import RunFolder, check_start
     from pcan_pose.engine.sources import choose_clips, load_chosen
-    from pcan_pose.engine.train import check_start
 
     device = pick_device(settings.train.device)
     going_on, precision = check_start(settings, device, resume=resume)
-    checkpoint = RunFolder(settings.folder).checkpoint
     # What a run started from is not needed any more when it goes on.
-    state = load_checkpoint(checkpoint) if going_on and checkpoint.is_file() else None
+    state = RunFolder(settings.folder).state() if going_on else None
     clips = choose_clips(settings)
     tree, header = clips.taxonomy, clips.header
     if settings.data.memory != "map":

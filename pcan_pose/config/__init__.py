@@ -20,7 +20,7 @@ from pcan_pose.config.encoder import (
 )
 from pcan_pose.config.files import find_config, load_config, parse_config, to_yaml
 from pcan_pose.config.head import PUBLISHED_CALIBRATION, PUBLISHED_HEAD, CalibrationConfig, HeadConfig
-from pcan_pose.config.run import OptimConfig, RunConfig, TrainConfig
+from pcan_pose.config.run import OptimConfig, Precision, RunConfig, TrainConfig
 from pcan_pose.config.schema import describe_keys
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "CommitteeConfig",
     "EfficientNetConfig",
     "ExchangeConfig",
+    "Precision",
     "RGBAugmentConfig",
     "RGBConfig",
     "RGBEncoderConfig",

@@ -18,6 +18,9 @@ from pcan_pose.config.encoder import (
 from pcan_pose.config.head import HeadConfig
 from pcan_pose.config.section import Section
 
+Precision = Literal["auto", "fp32", "bf16"]
+"""Arithmetic of the encoder; `auto` is the one that is faster on the device."""
+
 
 class OptimConfig(Section):
     """Optimiser and schedule: cosine with a linear warm-up."""
@@ -46,7 +49,7 @@ class TrainConfig(Section):
     ema: float = Field(
         default=0.0, ge=0, lt=1, description="decay of the averaged weights that are tested and saved; 0 is off"
     )
-    precision: Literal["auto", "fp32", "bf16"] = Field(
+    precision: Precision = Field(
         default="fp32",
         description="arithmetic of the encoder (autocast); auto is bf16 where the device is faster in it, and "
         "fp32 elsewhere, where bf16 takes two to ten times as long; the run folder says which it was",
@@ -78,7 +81,7 @@ class RunConfig(Section):
     optim: OptimConfig = OptimConfig()
     train: TrainConfig = TrainConfig()
 
-    def computing_in(self, precision: Literal["auto", "fp32", "bf16"]) -> "RunConfig":
+    def computing_in(self, precision: Precision) -> "RunConfig":
         """Return the configuration with another arithmetic."""
         return self.model_copy(update={"train": self.train.model_copy(update={"precision": precision})})
 

@@ -16,8 +16,9 @@ from torch.utils.tensorboard import SummaryWriter
 
 import pcan_pose
 from pcan_pose.atomic import atomic_write
-from pcan_pose.config import RunConfig, load_config, to_yaml
-from pcan_pose.engine.checkpoint import LAST
+from pcan_pose.config import Precision, RunConfig, load_config, to_yaml
+from pcan_pose.engine.checkpoint import LAST, load_checkpoint
+from pcan_pose.engine.network import with_precision
 from pcan_pose.errors import CheckpointError
 
 CONFIG = "config.yaml"
@@ -60,6 +61,14 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise CheckpointError(f"{self.path}: is a file; choose another --set name=... or --set output=...")
         return self.path.exists() and any(self.path.iterdir())
+
+    def state(self) -> dict[str, Any] | None:
+        """Return the newest checkpoint's content, or None where there is none yet.
+
+        Raises:
+            CheckpointError: If it is damaged or no checkpoint.
+        """
+        return load_checkpoint(self.checkpoint) if self.checkpoint.is_file() else None
 
     def config(self) -> RunConfig:
         """Return the configuration that the run was trained with.
@@ -159,6 +168,21 @@ class RunFolder:
             self._metrics.close()
             self._events.close()
             self._metrics = self._events = None
+
+
+def check_start(config: RunConfig, device: torch.device, *, resume: bool) -> tuple[bool, Precision]:
+    """Return whether training a run would go on with what is in its folder, and what `train.precision` means for it.
+
+    Raises:
+        CheckpointError: If the folder holds what it cannot go on with.
+    """
+    folder = RunFolder(config.folder)
+    if resume and folder.begun:
+        settled = with_precision(folder.continued(config), device)
+        folder.check_resumable(settled)
+        return True, settled.train.precision
+    folder.check_new()
+    return False, with_precision(config, device).train.precision
 
 
 def read_metrics(file: Path) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,14 +22,14 @@ from pcan_pose.config import RunConfig
 from pcan_pose.data.source import ClipSource
 from pcan_pose.engine.averaging import Average
 from pcan_pose.engine.branches import start_from_runs
-from pcan_pose.engine.checkpoint import fingerprint, load_checkpoint, save_checkpoint
+from pcan_pose.engine.checkpoint import fingerprint, save_checkpoint
 from pcan_pose.engine.clip_keys import check_same_clips, clip_keys
 from pcan_pose.engine.distributed import Processes, gather, processes
 from pcan_pose.engine.global_batch_norm import use_global_batch_norm
 from pcan_pose.engine.inference import score_clips
 from pcan_pose.engine.network import build_network, with_precision
 from pcan_pose.engine.optimizer import build_optimizer
-from pcan_pose.engine.run_folder import RunFolder
+from pcan_pose.engine.run_folder import RunFolder, check_start
 from pcan_pose.engine.sources import TrainingData, load_data
 from pcan_pose.errors import CheckpointError, DataError
 from pcan_pose.metrics import evaluate
@@ -40,7 +40,6 @@ from pcan_pose.taxonomy import Taxonomy
 
 log = logging.getLogger(__name__)
 
-Precision = Literal["auto", "fp32", "bf16"]
 Progress = Callable[[int, int, dict[str, float]], None]
 
 
@@ -74,21 +73,6 @@ def train(config: RunConfig, *, resume: bool = False, progress: Progress | None 
         return folder.path
 
 
-def check_start(config: RunConfig, device: torch.device, *, resume: bool) -> tuple[bool, Precision]:
-    """Return whether training a run would go on with what is in its folder, and what `train.precision` means for it.
-
-    Raises:
-        CheckpointError: If the folder holds what it cannot go on with.
-    """
-    folder = RunFolder(config.folder)
-    if resume and folder.begun:
-        settled = with_precision(folder.continued(config), device)
-        folder.check_resumable(settled)
-        return True, settled.train.precision
-    folder.check_new()
-    return False, with_precision(config, device).train.precision
-
-
 class Trainer:
     """One run: network, optimiser, schedule, averaged weights, and the loop over epochs.
 
@@ -104,7 +88,7 @@ class Trainer:
     ) -> None:
         config = with_precision(config, mine.device)
         self.config, self.data, self.mine, self.folder = config, data, mine, folder
-        self._start = load_checkpoint(folder.checkpoint) if folder and folder.checkpoint.is_file() else None
+        self._start = None if folder is None else folder.state()
         torch.manual_seed(config.seed)
         self.recognizer = build_network(
             config,
